@@ -1,0 +1,45 @@
+# Everything a fresh machine needs: python3 (3.10 to 3.13), make, gcc. Each target sets up its own .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test lint bench lock clean help
+
+help:
+	@echo "make demo   simulate a patient, map R2* before and after treatment, write report, tables and scene to demo/"
+	@echo "make test   run the whole headless test suite"
+	@echo "make lint   style, and the direction of imports between layers"
+	@echo "make bench  speed and accuracy against named peers (minutes)"
+	@echo "make lock   resolve the locked versions again (needs uv)"
+
+demo: $(VENV)/.ready
+	$(BIN)/python -m NPCResponseLib phantom demo/input --force
+	$(BIN)/python -m NPCResponseLib r2star demo/input/pre_bold.nii.gz --segmentation demo/input/pre_tumor.seg.nrrd \
+	    --segment tumor --exclude necrosis --output demo/pre --force
+	$(BIN)/python -m NPCResponseLib r2star demo/input/post_bold.nii.gz --segmentation demo/input/post_tumor.seg.nrrd \
+	    --segment tumor --exclude necrosis --output demo/post --force
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready-bench
+	$(BIN)/python -m Testing.bench
+
+# The stamp depends on the lock, so a second run installs nothing and a changed lock installs what changed.
+$(VENV)/.ready: requirements.lock pyproject.toml Testing/make_environment.py
+	$(PYTHON) Testing/make_environment.py $(VENV) requirements.lock
+
+$(VENV)/.ready-bench: $(VENV)/.ready requirements-bench.lock
+	$(PYTHON) Testing/make_environment.py $(VENV) requirements-bench.lock --stamp .ready-bench
+
+lock:
+	uv pip compile pyproject.toml --extra test --universal --python-version 3.10 --no-header -o requirements.lock
+	uv pip compile pyproject.toml --extra bench --universal --python-version 3.10 --no-header -c requirements.lock -o requirements-bench.lock
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info

@@ -1,0 +1,56 @@
+"""The rules that a list of echo times must meet before anything is fitted to it."""
+
+import math
+from collections.abc import Sequence
+
+from .errors import InputError
+
+# Gradient and spin echoes in clinical MRI lie between about 1 ms and 1 s. A list that ends below half a millisecond was
+# meant as seconds (33.55 ms written 0.03355), and one that ends above ten seconds as microseconds.
+LAST_ECHO_RANGE_MS = (0.5, 10_000.0)
+
+
+def validate_echo_times(echo_times_ms: Sequence[float], n_echoes: int, where: str = "") -> tuple[float, ...]:
+    """The echo times as floats, if they can be used for ``n_echoes`` images.
+
+    Args:
+        echo_times_ms: echo times in milliseconds, in the order of the images.
+        n_echoes: number of images.
+        where: what the times belong to, for the message.
+
+    Raises:
+        InputError: fewer than two echoes; times missing, too few or too many, not numbers, not positive, equal, not
+            increasing, or in seconds or microseconds.
+    """
+    times = tuple(float(time) for time in echo_times_ms)
+    shown = format_echo_times(times)
+
+    def refuse(what: str, remedy: str) -> InputError:
+        return InputError(what, where=where, remedy=remedy)
+
+    if n_echoes < 2:
+        raise refuse(f"{n_echoes} echo found, R2* needs at least two", "Give all echoes of the series")
+    if not times:
+        raise refuse(f"the echo times of the {n_echoes} images are missing", "Enter them in milliseconds")
+    if len(times) != n_echoes:
+        raise refuse(f"{len(times)} echo times ({shown}) for {n_echoes} images", "Give one echo time per image")
+    if not all(math.isfinite(time) and time > 0 for time in times):
+        raise refuse(f"echo times must be positive numbers, found {shown}", "Enter them in milliseconds")
+    repeated = sorted({time for time in times if times.count(time) > 1})
+    if repeated:
+        raise refuse(
+            f"echo time {repeated[0]:g} ms occurs {times.count(repeated[0])} times in {shown}",
+            "Give the echo time of each image; some scanners write the first one everywhere",
+        )
+    if list(times) != sorted(times):
+        raise refuse(f"echo times must increase, found {shown}", "Put images and times in the same, increasing order")
+    shortest_last, longest_last = LAST_ECHO_RANGE_MS
+    if times[-1] < shortest_last:
+        raise refuse(f"echo times {shown} look like seconds", "Enter them in milliseconds")
+    if times[-1] > longest_last:
+        raise refuse(f"echo times {shown} look like microseconds", "Enter them in milliseconds")
+    return times
+
+
+def format_echo_times(echo_times_ms: Sequence[float]) -> str:
+    return " / ".join(f"{time:g}" for time in echo_times_ms) + " ms"

@@ -1,0 +1,140 @@
+"""The noise level of a multi-echo magnitude series, found in the images themselves.
+
+Two ways, in this order: the air around the patient, where the signal is pure noise; and, where there is no usable air
+(cropped, masked or filtered images), what the fitted decays of bright voxels leave over.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from . import decay_estimators
+
+SAMPLE_SIZE = 60_000
+MIN_AIR_VOXELS = 60
+MIN_BRIGHT_VOXELS = 200
+# Air must look like Rayleigh noise. Its fourth moment over the squared second is 2 (1.5 for two coils added as squares,
+# 1 for many, and 1 for a constant signal), and it must not decay with echo time.
+RAYLEIGH_KURTOSIS_RANGE = (1.75, 2.3)
+MAX_AIR_DECAY = 1.10
+# Noise this far below the signal is rounding, not noise: there is no floor to model.
+MAX_SNR = 1e5
+
+
+@dataclass(frozen=True)
+class NoiseEstimate:
+    """Standard deviation of the noise in each of the real and imaginary channels, in image units.
+
+    Attributes:
+        sigma: the standard deviation.
+        source: where it was found, in words for a report.
+        n_voxels: voxels it rests on.
+    """
+
+    sigma: float
+    source: str
+    n_voxels: int
+
+
+def estimate_noise_sigma(echoes: Sequence[np.ndarray], echo_times_ms: tuple[float, ...]) -> NoiseEstimate | None:
+    """Noise from the air if there is any, else from fit residuals; None when neither can tell.
+
+    Args:
+        echoes: magnitude images of equal shape, one per echo.
+        echo_times_ms: their echo times (ms).
+    """
+    sample = _sample(echoes)
+    if sample.size == 0 or sample.max() <= 0:
+        return None
+    estimate = _from_air(sample, echoes) or _from_residuals(sample, echo_times_ms)
+    signal = np.percentile(sample[0], 95)
+    return estimate if estimate and estimate.sigma * MAX_SNR > signal else None
+
+
+def _sample(echoes: Sequence[np.ndarray]) -> np.ndarray:
+    """(n_echoes, n) evenly spread voxels that are finite and not zero in every echo."""
+    flat = [np.asarray(echo).reshape(-1) for echo in echoes]
+    step = max(1, flat[0].size // SAMPLE_SIZE)
+    sample = np.stack([echo[::step] for echo in flat]).astype(np.float64)
+    return sample[:, np.all(np.isfinite(sample) & (sample > 0), axis=0)]
+
+
+def _from_air(sample: np.ndarray, echoes: Sequence[np.ndarray]) -> NoiseEstimate | None:
+    """PIESNO (Koay, Ozarslan & Pierpaoli, J Magn Reson 2009;199:94) for Rayleigh noise.
+
+    In air the mean squared signal over n echoes is sigma^2 times a Gamma(n)/n variate, so air voxels lie within a
+    known interval around sigma^2. The sigma whose interval holds most voxels *and* behaves like noise is taken, first
+    on a sample, then on all voxels that fall into the interval.
+    """
+    n_echoes = len(sample)
+    low, high = stats.gamma.ppf([0.01, 0.99], n_echoes) / n_echoes
+    # Mean of the variate between the two bounds, to undo the truncation.
+    inside_mean = np.diff(stats.gamma.cdf(np.array([low, high]) * n_echoes, n_echoes + 1))[0] / 0.98
+    power = np.sort(np.mean(sample**2, axis=0) / 2)
+    candidates = np.geomspace(power[0], power[-1], 200)
+    counts = np.searchsorted(power, candidates * high) - np.searchsorted(power, candidates * low)
+    sample_power = np.mean(sample**2, axis=0) / 2
+    for index in np.argsort(-counts)[:60]:
+        if counts[index] < MIN_AIR_VOXELS:
+            return None
+        sigma_squared = candidates[index]
+        for _ in range(10):
+            air = (sample_power > low * sigma_squared) & (sample_power < high * sigma_squared)
+            if not air.any():
+                break
+            sigma_squared = sample_power[air].mean() / inside_mean
+        if air.sum() >= MIN_AIR_VOXELS and _looks_like_air(sample[:, air]):
+            return _pool_air(echoes, low * sigma_squared, high * sigma_squared, inside_mean)
+    return None
+
+
+def _looks_like_air(values: np.ndarray) -> bool:
+    power = values**2
+    by_echo = power.mean(axis=1)
+    kurtosis = np.mean(power**2) / np.mean(power) ** 2
+    lowest, highest = RAYLEIGH_KURTOSIS_RANGE
+    # With few voxels the echoes differ by chance: the allowance grows by two standard errors.
+    allowance = MAX_AIR_DECAY + 2 / np.sqrt(values.shape[1])
+    return lowest < kurtosis < highest and by_echo.max() / by_echo.min() < allowance
+
+
+def _pool_air(echoes: Sequence[np.ndarray], low: float, high: float, inside_mean: float) -> NoiseEstimate:
+    """The final value from every voxel whose power lies between the bounds, one slab at a time."""
+    total, count = 0.0, 0
+    for slab in range(echoes[0].shape[0]):
+        power = sum(np.square(echo[slab], dtype=np.float32) for echo in echoes) / (2 * len(echoes))
+        air = power[(power > low) & (power < high)]
+        total, count = total + float(air.sum(dtype=np.float64)), count + air.size
+    return NoiseEstimate(float(np.sqrt(total / count / inside_mean)), "air around the patient", count)
+
+
+def _from_residuals(sample: np.ndarray, echo_times_ms: tuple[float, ...]) -> NoiseEstimate | None:
+    """Median residual of non-linear fits to voxels whose last echo stands well above the noise.
+
+    With n echoes the residual power over sigma^2 is chi-squared with n - 2 degrees of freedom. Where the last echoes
+    drown in noise, earlier echoes alone are used.
+    """
+    for n_echoes in range(len(sample), 2, -1):
+        times = decay_estimators.DecayTimes.of(tuple(echo_times_ms[:n_echoes]))
+        y = sample[:n_echoes]
+        with np.errstate(all="ignore"):
+            _, rho = decay_estimators.arlo(y, times)
+            for _ in range(3):
+                rho = rho + decay_estimators.variable_projection_step(y, rho, times)[1]
+            e = decay_estimators.decay(rho, times)
+            a = decay_estimators.project_amplitude(y, e)
+            power = np.square(y - a * e).sum(axis=0)
+        usable = np.isfinite(power) & (rho > 0)
+        median_chi2 = stats.chi2.median(n_echoes - 2)
+        sigma = np.inf
+        bright = usable & (a * e[0] > np.median(sample[0]) / 2)
+        for _ in range(5):
+            if bright.sum() < MIN_BRIGHT_VOXELS:
+                break
+            sigma = float(np.sqrt(np.median(power[bright]) / median_chi2))
+            bright = usable & (a * e[-1] > 3 * sigma)
+        else:
+            return NoiseEstimate(sigma, f"residuals of the fits to {n_echoes} echoes", int(bright.sum()))
+    return None

@@ -1,0 +1,437 @@
+"""R2* from multi-echo gradient-echo magnitude images, with a reason for every voxel that has none.
+
+``fit_r2star`` takes the echoes of a series and returns maps of R2*, T2*, S0, the standard error of R2*, R^2 and a
+status. The default method models the noise floor of magnitude images; docs/accuracy.md has its measured bias, precision
+and speed beside other estimators and other software.
+"""
+
+import enum
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from . import decay_estimators as estimators
+from .decay_estimators import DecayTimes, FitQuality
+from .echo_times import validate_echo_times
+from .errors import InputError
+from .field_gradient import CurvatureMaps, dephasing, suspect_field_gradient
+from .noise import NoiseEstimate, estimate_noise_sigma
+
+CHUNK_VOXELS = 16_384  # five echoes of a chunk and the intermediate results stay in the second-level cache
+
+# A voxel is not fitted when its first echo is no more than this many noise standard deviations, or its second no more
+# than that: air would otherwise be painted with plausible numbers.
+MIN_FIRST_ECHO_SIGMAS = 5.0
+MIN_SECOND_ECHO_SIGMAS = 2.0
+# A fit is poor when its residual is both improbable as noise and large enough to matter for the tumor mean.
+POOR_FIT_PROBABILITY = 1e-4
+POOR_FIT_RELATIVE_RESIDUAL = 0.05
+POOR_FIT_RELATIVE_RESIDUAL_UNKNOWN_NOISE = 0.15
+MIN_R2STAR_HZ = 1e-3
+# Below this echo range or above this decay per echo, single precision would lose the third decimal of R2*.
+MIN_RANGE_FOR_SINGLE_S = 0.010
+MIN_DECAY_FOR_SINGLE = 0.05
+
+
+class R2StarMethod(enum.Enum):
+    """How R2* is estimated. Values are the command line's words."""
+
+    AUTO = "auto"
+    NOISE_FLOOR = "noise-floor"
+    NLLS = "nlls"
+    ARLO = "arlo"
+    WEIGHTED_LOG_LINEAR = "weighted-log-linear"
+    LOG_LINEAR = "log-linear"
+
+    def label(self) -> str:
+        return {
+            R2StarMethod.AUTO: "Automatic",
+            R2StarMethod.NOISE_FLOOR: "Least squares with noise floor",
+            R2StarMethod.NLLS: "Non-linear least squares",
+            R2StarMethod.ARLO: "ARLO",
+            R2StarMethod.WEIGHTED_LOG_LINEAR: "Weighted log-linear",
+            R2StarMethod.LOG_LINEAR: "Log-linear",
+        }[self]
+
+
+class VoxelStatus(enum.IntEnum):
+    """What became of a voxel. 1 to 4 are not fitted (0 in every map); 5 and 6 keep their value and carry a warning."""
+
+    OK = 0
+    LOW_SIGNAL = 1
+    NON_DECAYING = 2
+    NON_FINITE = 3
+    SATURATED = 4
+    POOR_FIT = 5
+    SUSPECTED_FIELD_GRADIENT = 6
+
+    def label(self) -> str:
+        return {
+            VoxelStatus.OK: "ok",
+            VoxelStatus.LOW_SIGNAL: "low signal",
+            VoxelStatus.NON_DECAYING: "non-decaying",
+            VoxelStatus.NON_FINITE: "non-finite",
+            VoxelStatus.SATURATED: "saturated or clipped",
+            VoxelStatus.POOR_FIT: "poor fit",
+            VoxelStatus.SUSPECTED_FIELD_GRADIENT: "suspected field gradient",
+        }[self]
+
+    @property
+    def is_fitted(self) -> bool:
+        return self in (VoxelStatus.OK, VoxelStatus.POOR_FIT, VoxelStatus.SUSPECTED_FIELD_GRADIENT)
+
+
+@dataclass(frozen=True)
+class R2StarFit:
+    """Maps and facts of one fit. Maps have the shape of an echo, float32, and are 0 where a voxel was not fitted.
+
+    Attributes:
+        r2star_hz, t2star_ms, s0: the fitted parameters; s0 in image units at echo time zero.
+        r2star_se_hz: standard error of R2*; 0 everywhere with two echoes and unknown noise.
+        r_squared: share of the signal's variance over the echoes that the decay explains.
+        status: uint8, one :class:`VoxelStatus` per voxel.
+        method: the estimator used, never AUTO; method_reason says why.
+        noise_sigma, noise_source: noise standard deviation in image units (None if unknown) and where it comes from.
+        degrees_of_freedom: of the standard error: infinite when the noise is known, echoes - 2 when it was taken from
+            the voxel's own residual, nan when there is none.
+        warnings: sentences for the report.
+    """
+
+    r2star_hz: np.ndarray
+    t2star_ms: np.ndarray
+    s0: np.ndarray
+    r2star_se_hz: np.ndarray
+    r_squared: np.ndarray
+    status: np.ndarray
+    echo_times_ms: tuple[float, ...]
+    method: R2StarMethod
+    method_reason: str
+    noise_sigma: float | None
+    noise_source: str
+    degrees_of_freedom: float
+    warnings: tuple[str, ...] = ()
+
+    def confidence_factor(self, level: float = 0.95) -> float:
+        """Half-width of a voxel's confidence interval in standard errors (1.96, or Student's t for known residuals)."""
+        return float(stats.t.ppf(0.5 + level / 2, self.degrees_of_freedom))
+
+    def status_counts(self) -> dict[VoxelStatus, int]:
+        counts = np.bincount(self.status.reshape(-1), minlength=len(VoxelStatus))
+        return {status: int(counts[status]) for status in VoxelStatus}
+
+
+def predict_signal(s0, r2star_hz, echo_times_ms: Sequence[float], noise_sigma: float | None = None) -> np.ndarray:
+    """The fitted model: S0 exp(-TE R2*), on the noise floor sqrt(A^2 + sigma^2) if a noise level is given.
+
+    Returns:
+        Array (n_echoes, ...) for s0 and r2star_hz of shape (...).
+    """
+    te_s = np.asarray(echo_times_ms, dtype=np.float64) / 1000.0
+    amplitude = np.asarray(s0) * np.exp(-np.multiply.outer(te_s, np.asarray(r2star_hz)))
+    return np.sqrt(amplitude**2 + noise_sigma**2) if noise_sigma else amplitude
+
+
+def fit_r2star(echoes: Sequence[np.ndarray], echo_times_ms: Sequence[float], **options) -> R2StarFit:
+    """Fit all voxels; arguments and result as in :func:`iter_fit_r2star`."""
+    steps = iter_fit_r2star(echoes, echo_times_ms, **options)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return finished.value
+
+
+def iter_fit_r2star(
+    echoes: Sequence[np.ndarray],
+    echo_times_ms: Sequence[float],
+    *,
+    method: R2StarMethod = R2StarMethod.AUTO,
+    noise_sigma: float | None = None,
+    slice_frequency_spread_hz: np.ndarray | None = None,
+    saturation_level: float | None = None,
+) -> Generator[float, None, R2StarFit]:
+    """Fit all voxels in steps of some ten milliseconds, yielding the fraction done and returning an R2StarFit.
+
+    Args:
+        echoes: magnitude images of equal shape, one per echo; any real dtype. Arrays (slice, row, column) get the field
+            gradient check, which pools the in-plane neighbors (last two axes).
+        echo_times_ms: increasing echo times (ms), at least two; with fewer than three there is no standard error
+            unless the noise is known.
+        method: AUTO models the noise floor if the noise is known or can be estimated, else plain least squares.
+        noise_sigma: noise standard deviation per channel, in image units; estimated from the image when None.
+        slice_frequency_spread_hz: off-resonance difference across the slice thickness per voxel (Hz); its dephasing
+            |sinc(spread x TE)| then belongs to the model. For an ideal rectangular slice profile.
+        saturation_level: signals at or above it are clipped; when None, clipping is recognized by its plateau.
+
+    Raises:
+        InputError: echo times that cannot be used, echoes of differing shape, no signal at all, a bad noise level.
+    """
+    echo_times_ms = validate_echo_times(echo_times_ms, len(echoes))
+    _check_images(echoes, noise_sigma)
+    noise = _known_noise(echoes, echo_times_ms, noise_sigma)
+    yield 0.05
+    method, reason = _choose_method(method, noise, len(echoes))
+    fitter = _ChunkFitter(echoes, echo_times_ms, method, noise, saturation_level, slice_frequency_spread_hz)
+    for start in range(0, fitter.n_voxels, 4 * CHUNK_VOXELS):
+        for chunk_start in range(start, min(start + 4 * CHUNK_VOXELS, fitter.n_voxels), CHUNK_VOXELS):
+            fitter.fit(slice(chunk_start, min(chunk_start + CHUNK_VOXELS, fitter.n_voxels)))
+        yield 0.05 + 0.85 * min(1.0, (start + 4 * CHUNK_VOXELS) / fitter.n_voxels)
+    return fitter.result(reason)
+
+
+def _check_images(echoes: Sequence[np.ndarray], noise_sigma: float | None) -> None:
+    shapes = {np.shape(echo) for echo in echoes}
+    if len(shapes) > 1:
+        raise InputError(
+            f"the echoes differ in size: {', '.join(str(np.shape(echo)) for echo in echoes)}",
+            remedy="Give images of one series on one grid",
+        )
+    if not any(np.any(echo) for echo in echoes):
+        raise InputError("all echoes are zero everywhere", remedy="Check the export; nothing can be fitted")
+    if noise_sigma is not None and not (math.isfinite(noise_sigma) and noise_sigma > 0):
+        raise InputError(f"the noise level must be a positive number, found {noise_sigma:g}", remedy="Leave it out")
+
+
+def _known_noise(echoes, echo_times_ms, noise_sigma: float | None) -> NoiseEstimate | None:
+    if noise_sigma is not None:
+        return NoiseEstimate(float(noise_sigma), "given by the user", 0)
+    return estimate_noise_sigma(echoes, echo_times_ms)
+
+
+def _choose_method(method: R2StarMethod, noise: NoiseEstimate | None, n_echoes: int) -> tuple[R2StarMethod, str]:
+    """The estimator to run and the sentence that says why."""
+    if method is R2StarMethod.NOISE_FLOOR and noise is None:
+        raise InputError(
+            "the noise level cannot be estimated from these images, the noise-floor method needs it",
+            remedy="Give the noise level or choose another method",
+        )
+    if method is not R2StarMethod.AUTO:
+        return method, "chosen by the user"
+    if noise is None:
+        return R2StarMethod.NLLS, "automatic: the noise level could not be estimated, so no noise floor is modeled"
+    if n_echoes == 2:
+        return R2StarMethod.NLLS, "automatic: two echoes leave nothing to tell a noise floor by"
+    return R2StarMethod.NOISE_FLOOR, f"automatic: noise level {noise.sigma:.4g} from {noise.source}"
+
+
+class _ChunkFitter:
+    """The maps being filled, and the fit of one run of voxels."""
+
+    def __init__(self, echoes, echo_times_ms, method, noise, saturation_level, slice_frequency_spread_hz):
+        self.shape = np.shape(echoes[0])
+        self.flat = [np.asarray(echo).reshape(-1) for echo in echoes]
+        self.n_voxels = self.flat[0].size
+        self.echo_times_ms, self.method, self.noise = echo_times_ms, method, noise
+        double = DecayTimes.of(echo_times_ms)
+        coarse = all(np.asarray(echo).dtype.itemsize <= 4 for echo in echoes)
+        single = coarse and double.range_s >= MIN_RANGE_FOR_SINGLE_S
+        self.dtype = np.float32 if single else np.float64
+        self.times, self.double_times = DecayTimes.of(echo_times_ms, self.dtype), double
+        # Images are divided by their own level so that squares neither overflow nor vanish in single precision.
+        self.scale = _signal_level(self.flat)
+        self.sigma = noise.sigma / self.scale if noise else 0.0
+        self.ceiling = saturation_level if saturation_level is not None else _find_ceiling(self.flat)
+        self.spread = None
+        if slice_frequency_spread_hz is not None:
+            if np.shape(slice_frequency_spread_hz) != self.shape:
+                raise InputError("the field map and the echoes differ in size", remedy="Resample it onto the echoes")
+            self.spread = np.asarray(slice_frequency_spread_hz).reshape(-1)
+        self.maps = {
+            name: np.zeros(self.n_voxels, dtype=np.float32)
+            for name in ("r2star_hz", "t2star_ms", "s0", "r2star_se_hz", "r_squared")
+        }
+        self.status = np.zeros(self.n_voxels, dtype=np.uint8)
+        self.curvature = CurvatureMaps.empty(self.n_voxels) if self._can_test_curvature() else None
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        if self.noise:
+            return math.inf
+        return float(len(self.flat) - 2) if len(self.flat) > 2 else math.nan
+
+    def _can_test_curvature(self) -> bool:
+        """The check needs in-plane neighbors and one echo more than the decay has parameters (two if noise is unknown)."""
+        return len(self.shape) >= 2 and len(self.flat) >= (3 if self.noise else 4)
+
+    # -- one chunk --
+
+    def fit(self, chunk: slice) -> None:
+        raw = np.stack([echo[chunk] for echo in self.flat])
+        status = self._judge_signals(raw)
+        usable = np.flatnonzero(status == VoxelStatus.OK)
+        if usable.size:
+            y = (raw[:, usable] if usable.size < status.size else raw).astype(self.dtype) / self.dtype(self.scale)
+            attenuation = self._attenuation(chunk, usable)
+            with np.errstate(all="ignore"):
+                a, rho = self._estimate(y, attenuation)
+                quality = estimators.fit_quality(y, a, rho, self._floor_power, self.times, attenuation)
+                self._store(chunk, usable, status, y, a, rho, quality)
+        self.status[chunk] = status
+
+    def _judge_signals(self, raw: np.ndarray) -> np.ndarray:
+        """What can be said of voxels before any fit; the first reason in the order of severity wins."""
+        status = np.zeros(raw.shape[1], dtype=np.uint8)
+        first, second = raw[0], raw[1]
+        sigma = self.noise.sigma if self.noise else 0.0
+        with np.errstate(invalid="ignore"):
+            dark = (first <= MIN_FIRST_ECHO_SIGMAS * sigma) | (second <= MIN_SECOND_ECHO_SIGMAS * sigma)
+            if raw.dtype.kind != "u":
+                dark |= raw.min(axis=0) < 0
+            status[dark] = VoxelStatus.LOW_SIGNAL
+            if self.ceiling is not None:
+                status[raw.max(axis=0) >= self.ceiling] = VoxelStatus.SATURATED
+        if raw.dtype.kind == "f":
+            status[~np.isfinite(raw.sum(axis=0))] = VoxelStatus.NON_FINITE
+        return status
+
+    def _attenuation(self, chunk: slice, usable: np.ndarray) -> np.ndarray | None:
+        if self.spread is None:
+            return None
+        return dephasing(self.spread[chunk][usable], self.echo_times_ms).astype(self.dtype)
+
+    @property
+    def _floor_power(self) -> float:
+        return self.sigma**2 if self.method is R2StarMethod.NOISE_FLOOR else 0.0
+
+    def _estimate(self, y: np.ndarray, attenuation: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        if self.method is R2StarMethod.ARLO:
+            return estimators.arlo(y if attenuation is None else y / attenuation, self.times)
+        if self.method is R2StarMethod.LOG_LINEAR:
+            return estimators.log_linear(y if attenuation is None else y / attenuation, self.times)
+        if self.method is R2StarMethod.WEIGHTED_LOG_LINEAR:
+            return estimators.weighted_log_linear(y if attenuation is None else y / attenuation, self.times)
+        return self._least_squares(y, attenuation)
+
+    def _least_squares(self, y: np.ndarray, attenuation: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """A few Gauss-Newton steps for all voxels, then damped iteration for the few that have not settled."""
+        times, power = self.times, self._floor_power
+        _, rho = estimators.arlo(y, times)
+        np.clip(rho, -1, 30, out=rho)
+        for _ in range(1 if power else 3):
+            _, step = estimators.variable_projection_step(y, rho, times, attenuation)
+            rho += np.clip(step, -2, 2)
+        a = estimators.project_amplitude(y, estimators.decay(rho, times, attenuation))
+        for _ in range(3 if power else 0):
+            amplitude_step, step = estimators.noise_floor_step(y, a, rho, power, times, attenuation)
+            a += amplitude_step
+            rho += np.clip(step, -2, 2)
+        restless = ~self._settled(rho, step, a)
+        if restless.any():
+            chosen = np.flatnonzero(restless)
+            a[chosen], rho[chosen] = estimators.refine(
+                y[:, chosen].astype(np.float64),
+                rho[chosen].astype(np.float64),
+                power,
+                self.double_times,
+                None if attenuation is None else attenuation[:, chosen].astype(np.float64),
+            )
+        return a, rho
+
+    def _settled(self, rho: np.ndarray, step: np.ndarray, a: np.ndarray) -> np.ndarray:
+        """Whether the last step was small against the noise, or against 0.005 Hz, and single precision suffices."""
+        tolerance = 0.005 * self.times.range_s + 0.02 * 2.0 * self.sigma / np.abs(a)
+        slow = rho * self.times.u[1] < -math.log(MIN_DECAY_FOR_SINGLE)
+        return (np.abs(step) <= tolerance) & slow & (a > 0)
+
+    # -- results of one chunk --
+
+    def _store(self, chunk, usable, status, y, a, rho, quality: FitQuality) -> None:
+        range_s = self.times.range_s
+        r2star_hz = rho / range_s
+        decaying = (r2star_hz > MIN_R2STAR_HZ) & np.isfinite(r2star_hz) & (a > 0)
+        se_hz = np.sqrt(self._noise_power(quality) * self._rate_variance(y, a, rho, quality)) / range_s
+        spread_of_y = y.shape[0] * y.var(axis=0)
+        verdict = np.where(decaying, VoxelStatus.OK, VoxelStatus.NON_DECAYING).astype(np.uint8)
+        verdict[decaying & self._fits_poorly(a, quality)] = VoxelStatus.POOR_FIT
+        status[usable] = verdict
+        self._fill("r2star_hz", chunk, usable, decaying, r2star_hz)
+        self._fill("t2star_ms", chunk, usable, decaying, 1000.0 / r2star_hz)
+        self._fill("s0", chunk, usable, decaying, a * np.exp(rho * (self.times.first_s / range_s)) * self.scale)
+        self._fill("r2star_se_hz", chunk, usable, decaying, se_hz)
+        self._fill("r_squared", chunk, usable, decaying, 1 - quality.residual_power / spread_of_y)
+        if self.curvature is not None:
+            self.curvature.store(chunk, usable, decaying, quality, range_s)
+
+    def _fill(self, name: str, chunk: slice, usable: np.ndarray, keep: np.ndarray, values: np.ndarray) -> None:
+        self.maps[name][chunk][usable] = np.where(keep & np.isfinite(values), values, 0)
+
+    def _noise_power(self, quality: FitQuality) -> np.ndarray | float:
+        if self.noise:
+            return self.sigma**2
+        n_free = len(self.flat) - 2
+        return quality.residual_power / n_free if n_free > 0 else 0.0
+
+    def _rate_variance(self, y, a, rho, quality: FitQuality) -> np.ndarray:
+        """Per unit noise variance, of the estimator in use."""
+        if self.method is R2StarMethod.LOG_LINEAR:
+            return estimators.log_linear_rate_variance(a * estimators.decay(rho, self.times), self.times)
+        if self.method is R2StarMethod.ARLO:
+            return estimators.arlo_rate_variance(y, rho, self.times)
+        return quality.rate_variance
+
+    def _fits_poorly(self, a: np.ndarray, quality: FitQuality) -> np.ndarray:
+        n_free = len(self.flat) - 2
+        if n_free < 1:
+            return np.zeros(a.shape, dtype=bool)
+        relative = np.sqrt(quality.residual_power / n_free) / a
+        if not self.noise:
+            return relative > POOR_FIT_RELATIVE_RESIDUAL_UNKNOWN_NOISE
+        limit = stats.chi2.isf(POOR_FIT_PROBABILITY, n_free) * self.sigma**2
+        return (quality.residual_power > limit) & (relative > POOR_FIT_RELATIVE_RESIDUAL)
+
+    # -- the whole --
+
+    def result(self, method_reason: str) -> R2StarFit:
+        maps = {name: values.reshape(self.shape) for name, values in self.maps.items()}
+        status = self.status.reshape(self.shape)
+        if self.curvature is not None:
+            suspected = suspect_field_gradient(self.curvature, self.shape, self.sigma or None, len(self.flat))
+            status[suspected & ((status == VoxelStatus.OK) | (status == VoxelStatus.POOR_FIT))] = (
+                VoxelStatus.SUSPECTED_FIELD_GRADIENT
+            )
+        return R2StarFit(
+            **maps,
+            status=status,
+            echo_times_ms=self.echo_times_ms,
+            method=self.method,
+            method_reason=method_reason,
+            noise_sigma=self.noise.sigma if self.noise else None,
+            noise_source=self.noise.source if self.noise else "could not be estimated",
+            degrees_of_freedom=self.degrees_of_freedom,
+            warnings=self._warnings(status),
+        )
+
+    def _warnings(self, status: np.ndarray) -> tuple[str, ...]:
+        warnings = []
+        if len(self.flat) == 2 and not self.noise:
+            warnings.append("Two echoes and unknown noise: R2* has no standard error.")
+        n_saturated = int(np.count_nonzero(status == VoxelStatus.SATURATED))
+        if n_saturated:
+            warnings.append(f"{n_saturated} voxels are clipped at {self.ceiling:g} and were not fitted.")
+        return tuple(warnings)
+
+
+def _signal_level(flat: list[np.ndarray]) -> float:
+    """The largest finite signal of the first echo (or of any, if that is dark)."""
+    for echo in flat:
+        finite = echo[np.isfinite(echo)] if echo.dtype.kind == "f" and not np.isfinite(echo.max()) else echo
+        if finite.size and finite.max() > 0:
+            return float(finite.max())
+    return 1.0
+
+
+def _find_ceiling(flat: list[np.ndarray]) -> float | None:
+    """The clipping level, if the brightest value of the series is a plateau.
+
+    A decaying signal cannot hold the series' maximum for two echoes running. Where three or more voxels do, and their
+    signal falls later, the scanner clipped them there.
+    """
+    top = max(float(np.max(echo, initial=0, where=np.isfinite(echo))) for echo in flat[:2])
+    clipped_twice = np.flatnonzero((flat[0] == top) & (flat[1] == top))
+    if clipped_twice.size < 3:
+        return None
+    falls = flat[-1][clipped_twice] < top
+    return top if np.count_nonzero(falls) >= 3 else None

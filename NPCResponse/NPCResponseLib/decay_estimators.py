@@ -38,7 +38,9 @@ class DecayTimes:
         times_s = np.asarray(echo_times_ms, dtype=np.float64) / 1000.0
         range_s = times_s[-1] - times_s[0]
         u = (times_s - times_s[0]) / range_s
-        return cls(float(times_s[0]), float(range_s), u.astype(dtype), np.vstack([u**p for p in range(5)]).astype(dtype))
+        return cls(
+            float(times_s[0]), float(range_s), u.astype(dtype), np.vstack([u**p for p in range(5)]).astype(dtype)
+        )
 
     @property
     def n_echoes(self) -> int:

@@ -29,9 +29,7 @@ def dephasing(spread_hz: np.ndarray, echo_times_ms: Sequence[float]) -> np.ndarr
     return np.maximum(np.abs(np.sinc(np.multiply.outer(te_s, spread_hz))), 1e-3)
 
 
-def slice_frequency_spread_from_b0(
-    b0_hz: np.ndarray, slice_spacing_mm: float, slice_thickness_mm: float
-) -> np.ndarray:
+def slice_frequency_spread_from_b0(b0_hz: np.ndarray, slice_spacing_mm: float, slice_thickness_mm: float) -> np.ndarray:
     """Frequency difference across each slice, from a field map (slice, row, column) in Hz.
 
     Central differences between neighboring slices (one-sided at the ends), scaled from the distance between slices to
@@ -64,7 +62,9 @@ def slice_frequency_spread_from_phase(
     gain = np.zeros(echoes[0].shape, dtype=np.complex64)
     for first in range(len(echoes) - 1):
         if abs(te_s[first + 1] - te_s[first] - spacing_s) < 0.01 * spacing_s:
-            weight = np.nan_to_num(echoes[first].astype(np.float32)) * np.nan_to_num(echoes[first + 1].astype(np.float32))
+            weight = np.nan_to_num(echoes[first].astype(np.float32)) * np.nan_to_num(
+                echoes[first + 1].astype(np.float32)
+            )
             gain += weight * np.exp(1j * np.nan_to_num(phases[first + 1] - phases[first])).astype(np.complex64)
     # Angle of the step to the next slice; at inner slices the mean of the steps on both sides.
     step_hz = np.angle(gain[1:] * np.conj(gain[:-1])) / (2 * np.pi * spacing_s)
@@ -74,41 +74,44 @@ def slice_frequency_spread_from_phase(
     return per_slice_hz * np.float32(slice_thickness_mm / slice_spacing_mm)
 
 
-@dataclass
-class CurvatureMaps:
-    """Evidence per voxel of a concave logarithm of the signal; flat float32 arrays, 0 where there was no fit.
+@dataclass(frozen=True)
+class CurvatureEvidence:
+    """Evidence per voxel of a concave logarithm of the signal; flat float32 maps, 0 where there was no fit.
 
-    ``score`` and ``information`` are those of a term -c u^2 in the exponent, ``shift_hz`` is the shift of R2* per unit c,
-    ``residual`` the residual power. Signals are in the fit's own scale.
+    Attributes:
+        maps: ``score`` and ``information`` of a term -c u^2 in the exponent, ``shift_hz`` the shift of R2* per unit c;
+            and, only where the noise is unknown, ``residual``: what the fit with curvature leaves over. Signals are in
+            the fit's own scale.
     """
 
-    score: np.ndarray
-    information: np.ndarray
-    shift_hz: np.ndarray
-    residual: np.ndarray
+    maps: dict[str, np.ndarray]
 
     @classmethod
-    def empty(cls, n_voxels: int) -> "CurvatureMaps":
-        return cls(*(np.zeros(n_voxels, dtype=np.float32) for _ in range(4)))
+    def empty(cls, n_voxels: int, noise_known: bool) -> "CurvatureEvidence":
+        names = ("score", "information", "shift_hz") + (() if noise_known else ("residual",))
+        return cls({name: np.zeros(n_voxels, dtype=np.float32) for name in names})
 
-    def store(self, chunk: slice, usable: np.ndarray, keep: np.ndarray, quality: FitQuality, range_s: float) -> None:
-        parts = (
-            (self.score, quality.curvature_score),
-            (self.information, quality.curvature_information),
-            (self.shift_hz, quality.curvature_to_rate / range_s),
-            (self.residual, quality.residual_power),
-        )
-        for target, values in parts:
-            target[chunk][usable] = np.where(keep & np.isfinite(values), values, 0)
+    def evidence(self, quality: FitQuality, range_s: float) -> dict[str, np.ndarray]:
+        """The values of the maps for a chunk of voxels."""
+        values = {
+            "score": quality.curvature_score,
+            "information": quality.curvature_information,
+            "shift_hz": quality.curvature_to_rate / range_s,
+        }
+        if "residual" in self.maps:
+            explained = quality.curvature_score**2 / np.maximum(quality.curvature_information, 1e-30)
+            values["residual"] = np.maximum(quality.residual_power - explained, 0)
+        return values
 
 
 def suspect_field_gradient(
-    curvature: CurvatureMaps, shape: tuple[int, ...], noise_sigma: float | None, n_echoes: int
+    curvature: CurvatureEvidence, shape: tuple[int, ...], noise_sigma: float | None, n_echoes: int
 ) -> np.ndarray:
     """Voxels whose 3 x 3 in-plane neighborhood decays faster and faster, as dephasing makes it.
 
-    A sinc bends ln S downwards; relaxation does not. One voxel seldom tells (power 0.65 at SNR 50, R2* 50 Hz, 100 uT/m),
-    nine together do. Pooled score over root of pooled information is a standard normal deviate without a gradient.
+    A sinc bends ln S downwards; relaxation does not. One voxel seldom tells (power 0.65 at SNR 50, R2* 50 Hz and
+    100 uT/m), nine together do. Pooled score over root of pooled information is a standard normal deviate without a
+    gradient.
 
     Args:
         shape: of the images; the last two axes are in-plane.
@@ -117,18 +120,18 @@ def suspect_field_gradient(
     Returns:
         Boolean array of ``shape``.
     """
-    score, information = (_pool_3x3(part.reshape(shape)) for part in (curvature.score, curvature.information))
+    maps = {name: values.reshape(shape) for name, values in curvature.maps.items()}
+    score, information = _pool_3x3(maps["score"]), _pool_3x3(maps["information"])
     with np.errstate(divide="ignore", invalid="ignore"):
         if noise_sigma:
             noise_power, limit = noise_sigma**2, stats.norm.isf(FALSE_ALARM_RATE)
         else:
-            own = curvature.residual - curvature.score**2 / np.where(curvature.information > 0, curvature.information, 1)
-            fitted = (curvature.information > 0).astype(np.float32).reshape(shape)
-            noise_power = _pool_3x3(np.maximum(own, 0).reshape(shape)) / (_pool_3x3(fitted) * (n_echoes - 3))
+            n_fitted = _pool_3x3((maps["information"] > 0).astype(np.float32))
+            noise_power = _pool_3x3(maps["residual"]) / (n_fitted * (n_echoes - 3))
             limit = stats.t.isf(FALSE_ALARM_RATE, 9 * (n_echoes - 3))
         significant = score > limit * np.sqrt(noise_power * information)
-        relevant = score / information * curvature.shift_hz.reshape(shape) > MIN_RELEVANT_SHIFT_HZ
-    return significant & relevant & (curvature.information.reshape(shape) > 0)
+        relevant = score * maps["shift_hz"] > MIN_RELEVANT_SHIFT_HZ * information
+    return significant & relevant & (maps["information"] > 0)
 
 
 def _pool_3x3(values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from scipy import stats
 from . import decay_estimators
 
 SAMPLE_SIZE = 60_000
+RESIDUAL_SAMPLE_SIZE = 10_000
+PEAK_STEP = 0.15  # in ln(sigma^2), an order of magnitude finer than the interval that air occupies
 MIN_AIR_VOXELS = 60
 MIN_BRIGHT_VOXELS = 200
 # Air must look like Rayleigh noise. Its fourth moment over the squared second is 2 (1.5 for two coils added as squares,
@@ -72,22 +74,26 @@ def _from_air(sample: np.ndarray, echoes: Sequence[np.ndarray]) -> NoiseEstimate
     low, high = stats.gamma.ppf([0.01, 0.99], n_echoes) / n_echoes
     # Mean of the variate between the two bounds, to undo the truncation.
     inside_mean = np.diff(stats.gamma.cdf(np.array([low, high]) * n_echoes, n_echoes + 1))[0] / 0.98
-    power = np.sort(np.mean(sample**2, axis=0) / 2)
-    candidates = np.geomspace(power[0], power[-1], 200)
-    counts = np.searchsorted(power, candidates * high) - np.searchsorted(power, candidates * low)
-    sample_power = np.mean(sample**2, axis=0) / 2
-    for index in np.argsort(-counts)[:60]:
-        if counts[index] < MIN_AIR_VOXELS:
-            return None
-        sigma_squared = candidates[index]
+    power = np.mean(sample**2, axis=0) / 2
+    for sigma_squared in _peaks(np.sort(power), low, high):
         for _ in range(10):
-            air = (sample_power > low * sigma_squared) & (sample_power < high * sigma_squared)
-            if not air.any():
+            air = (power > low * sigma_squared) & (power < high * sigma_squared)
+            if np.count_nonzero(air) < MIN_AIR_VOXELS:
                 break
-            sigma_squared = sample_power[air].mean() / inside_mean
-        if air.sum() >= MIN_AIR_VOXELS and _looks_like_air(sample[:, air]):
-            return _pool_air(echoes, low * sigma_squared, high * sigma_squared, inside_mean)
+            sigma_squared = power[air].mean() / inside_mean
+        else:
+            if _looks_like_air(sample[:, air]):
+                return _pool_air(echoes, low * sigma_squared, high * sigma_squared, inside_mean)
     return None
+
+
+def _peaks(sorted_power: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values of sigma^2 whose interval (low, high) x sigma^2 holds locally the most voxels, the darkest first."""
+    lowest, highest = np.log(sorted_power[[0, -1]])
+    candidates = np.exp(np.arange(lowest, highest + PEAK_STEP, PEAK_STEP))
+    counts = np.searchsorted(sorted_power, candidates * high) - np.searchsorted(sorted_power, candidates * low)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(counts, 3), 7).max(axis=1)
+    return candidates[(counts == around) & (counts >= MIN_AIR_VOXELS)]
 
 
 def _looks_like_air(values: np.ndarray) -> bool:
@@ -118,13 +124,10 @@ def _from_residuals(sample: np.ndarray, echo_times_ms: tuple[float, ...]) -> Noi
     """
     for n_echoes in range(len(sample), 2, -1):
         times = decay_estimators.DecayTimes.of(tuple(echo_times_ms[:n_echoes]))
-        y = sample[:n_echoes]
+        y = sample[:n_echoes, :: max(1, sample.shape[1] // RESIDUAL_SAMPLE_SIZE)]
         with np.errstate(all="ignore"):
-            _, rho = decay_estimators.arlo(y, times)
-            for _ in range(3):
-                rho = rho + decay_estimators.variable_projection_step(y, rho, times)[1]
+            a, rho = decay_estimators.refine(y, decay_estimators.arlo(y, times)[1], 0.0, times)
             e = decay_estimators.decay(rho, times)
-            a = decay_estimators.project_amplitude(y, e)
             power = np.square(y - a * e).sum(axis=0)
         usable = np.isfinite(power) & (rho > 0)
         median_chi2 = stats.chi2.median(n_echoes - 2)

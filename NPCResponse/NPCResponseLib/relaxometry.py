@@ -17,7 +17,7 @@ from . import decay_estimators as estimators
 from .decay_estimators import DecayTimes, FitQuality
 from .echo_times import validate_echo_times
 from .errors import InputError
-from .field_gradient import CurvatureMaps, dephasing, suspect_field_gradient
+from .field_gradient import CurvatureEvidence, dephasing, suspect_field_gradient
 from .noise import NoiseEstimate, estimate_noise_sigma
 
 CHUNK_VOXELS = 16_384  # five echoes of a chunk and the intermediate results stay in the second-level cache
@@ -31,8 +31,10 @@ POOR_FIT_PROBABILITY = 1e-4
 POOR_FIT_RELATIVE_RESIDUAL = 0.05
 POOR_FIT_RELATIVE_RESIDUAL_UNKNOWN_NOISE = 0.15
 MIN_R2STAR_HZ = 1e-3
-# Below this echo range or above this decay per echo, single precision would lose the third decimal of R2*.
+RESULT_MAPS = ("r2star_hz", "t2star_ms", "s0", "r2star_se_hz", "r_squared")
+# With shorter echo ranges or spacings, or above this decay per echo, single precision would lose R2*'s third decimal.
 MIN_RANGE_FOR_SINGLE_S = 0.010
+MIN_SPACING_FOR_SINGLE_S = 0.001
 MIN_DECAY_FOR_SINGLE = 0.05
 
 
@@ -227,7 +229,8 @@ class _ChunkFitter:
         self.echo_times_ms, self.method, self.noise = echo_times_ms, method, noise
         double = DecayTimes.of(echo_times_ms)
         coarse = all(np.asarray(echo).dtype.itemsize <= 4 for echo in echoes)
-        single = coarse and double.range_s >= MIN_RANGE_FOR_SINGLE_S
+        spacing_s = np.diff(double.u).min() * double.range_s
+        single = coarse and double.range_s >= MIN_RANGE_FOR_SINGLE_S and spacing_s >= MIN_SPACING_FOR_SINGLE_S
         self.dtype = np.float32 if single else np.float64
         self.times, self.double_times = DecayTimes.of(echo_times_ms, self.dtype), double
         # Images are divided by their own level so that squares neither overflow nor vanish in single precision.
@@ -239,12 +242,11 @@ class _ChunkFitter:
             if np.shape(slice_frequency_spread_hz) != self.shape:
                 raise InputError("the field map and the echoes differ in size", remedy="Resample it onto the echoes")
             self.spread = np.asarray(slice_frequency_spread_hz).reshape(-1)
-        self.maps = {
-            name: np.zeros(self.n_voxels, dtype=np.float32)
-            for name in ("r2star_hz", "t2star_ms", "s0", "r2star_se_hz", "r_squared")
-        }
         self.status = np.zeros(self.n_voxels, dtype=np.uint8)
-        self.curvature = CurvatureMaps.empty(self.n_voxels) if self._can_test_curvature() else None
+        self.maps = {name: np.zeros(self.n_voxels, dtype=np.float32) for name in RESULT_MAPS}
+        self.curvature = CurvatureEvidence.empty(self.n_voxels, bool(noise)) if self._can_test_curvature() else None
+        if self.curvature is not None:
+            self.maps |= self.curvature.maps
 
     @property
     def degrees_of_freedom(self) -> float:
@@ -253,17 +255,19 @@ class _ChunkFitter:
         return float(len(self.flat) - 2) if len(self.flat) > 2 else math.nan
 
     def _can_test_curvature(self) -> bool:
-        """The check needs in-plane neighbors and one echo more than the decay has parameters (two if noise is unknown)."""
+        """The check needs in-plane neighbors and one echo more than the decay has parameters (two if noise unknown)."""
         return len(self.shape) >= 2 and len(self.flat) >= (3 if self.noise else 4)
 
     # -- one chunk --
 
     def fit(self, chunk: slice) -> None:
-        raw = np.stack([echo[chunk] for echo in self.flat])
+        raw = np.stack([echo[chunk] for echo in self.flat], dtype=self.dtype)
         status = self._judge_signals(raw)
         usable = np.flatnonzero(status == VoxelStatus.OK)
         if usable.size:
-            y = (raw[:, usable] if usable.size < status.size else raw).astype(self.dtype) / self.dtype(self.scale)
+            if usable.size == status.size:
+                usable = slice(None)  # the common case inside the head, and much cheaper than an index list
+            y = raw[:, usable] * self.dtype(1 / self.scale)
             attenuation = self._attenuation(chunk, usable)
             with np.errstate(all="ignore"):
                 a, rho = self._estimate(y, attenuation)
@@ -278,16 +282,17 @@ class _ChunkFitter:
         sigma = self.noise.sigma if self.noise else 0.0
         with np.errstate(invalid="ignore"):
             dark = (first <= MIN_FIRST_ECHO_SIGMAS * sigma) | (second <= MIN_SECOND_ECHO_SIGMAS * sigma)
-            if raw.dtype.kind != "u":
+            # Asking the whole chunk first is cheap, and mostly the answer is no.
+            if not raw.min() >= 0:
                 dark |= raw.min(axis=0) < 0
             status[dark] = VoxelStatus.LOW_SIGNAL
             if self.ceiling is not None:
                 status[raw.max(axis=0) >= self.ceiling] = VoxelStatus.SATURATED
-        if raw.dtype.kind == "f":
-            status[~np.isfinite(raw.sum(axis=0))] = VoxelStatus.NON_FINITE
+            if not np.isfinite(raw.sum(dtype=np.float64)):
+                status[~np.isfinite(raw).all(axis=0)] = VoxelStatus.NON_FINITE
         return status
 
-    def _attenuation(self, chunk: slice, usable: np.ndarray) -> np.ndarray | None:
+    def _attenuation(self, chunk: slice, usable: np.ndarray | slice) -> np.ndarray | None:
         if self.spread is None:
             return None
         return dephasing(self.spread[chunk][usable], self.echo_times_ms).astype(self.dtype)
@@ -341,22 +346,25 @@ class _ChunkFitter:
     def _store(self, chunk, usable, status, y, a, rho, quality: FitQuality) -> None:
         range_s = self.times.range_s
         r2star_hz = rho / range_s
-        decaying = (r2star_hz > MIN_R2STAR_HZ) & np.isfinite(r2star_hz) & (a > 0)
         se_hz = np.sqrt(self._noise_power(quality) * self._rate_variance(y, a, rho, quality)) / range_s
-        spread_of_y = y.shape[0] * y.var(axis=0)
+        decaying = (r2star_hz > MIN_R2STAR_HZ) & (a > 0) & np.isfinite(r2star_hz + se_hz)
         verdict = np.where(decaying, VoxelStatus.OK, VoxelStatus.NON_DECAYING).astype(np.uint8)
         verdict[decaying & self._fits_poorly(a, quality)] = VoxelStatus.POOR_FIT
         status[usable] = verdict
-        self._fill("r2star_hz", chunk, usable, decaying, r2star_hz)
-        self._fill("t2star_ms", chunk, usable, decaying, 1000.0 / r2star_hz)
-        self._fill("s0", chunk, usable, decaying, a * np.exp(rho * (self.times.first_s / range_s)) * self.scale)
-        self._fill("r2star_se_hz", chunk, usable, decaying, se_hz)
-        self._fill("r_squared", chunk, usable, decaying, 1 - quality.residual_power / spread_of_y)
+        spread_of_y = np.einsum("ij,ij->j", y, y) - y.sum(axis=0) ** 2 / y.shape[0]
+        results = {
+            "r2star_hz": r2star_hz,
+            "t2star_ms": 1000.0 / r2star_hz,
+            "s0": a * np.exp(rho * (self.times.first_s / range_s)) * self.scale,
+            "r2star_se_hz": se_hz,
+            "r_squared": 1 - quality.residual_power / spread_of_y,
+        }
         if self.curvature is not None:
-            self.curvature.store(chunk, usable, decaying, quality, range_s)
-
-    def _fill(self, name: str, chunk: slice, usable: np.ndarray, keep: np.ndarray, values: np.ndarray) -> None:
-        self.maps[name][chunk][usable] = np.where(keep & np.isfinite(values), values, 0)
+            results |= self.curvature.evidence(quality, range_s)
+        not_decaying = np.flatnonzero(~decaying)
+        for name, values in results.items():
+            values[not_decaying] = 0
+            self.maps[name][chunk][usable] = values
 
     def _noise_power(self, quality: FitQuality) -> np.ndarray | float:
         if self.noise:
@@ -385,7 +393,7 @@ class _ChunkFitter:
     # -- the whole --
 
     def result(self, method_reason: str) -> R2StarFit:
-        maps = {name: values.reshape(self.shape) for name, values in self.maps.items()}
+        maps = {name: self.maps[name].reshape(self.shape) for name in RESULT_MAPS}
         status = self.status.reshape(self.shape)
         if self.curvature is not None:
             suspected = suspect_field_gradient(self.curvature, self.shape, self.sigma or None, len(self.flat))

@@ -13,6 +13,10 @@ import numpy as np
 
 Array = np.ndarray
 
+# The mean of a Rician magnitude exceeds the root of its second moment less sigma^2, m = sqrt(A^2 + sigma^2), by
+# sigma p^1.5 f(p) with p = (sigma / m)^2. These are the coefficients of f, fitted to the exact mean (to 0.001 sigma).
+RICE_EXCESS = (0.20650612, 1.73219138, -4.59704185, 4.43126427, -1.52055593)
+
 MAX_REFINEMENTS = 60
 MAX_RATE = 200.0  # exp(-200) is 1e-87: any faster decay is indistinguishable from "gone at the second echo"
 
@@ -24,12 +28,14 @@ class DecayTimes:
     Attributes:
         first_s: first echo time (s).
         range_s: last minus first echo time (s).
+        uniform: whether the echoes are equally spaced.
         u: (n_echoes,) echo times scaled to 0..1.
         powers: (5, n_echoes) u**0 .. u**4, for weighted sums as one matrix product.
     """
 
     first_s: float
     range_s: float
+    uniform: bool
     u: Array
     powers: Array
 
@@ -38,9 +44,9 @@ class DecayTimes:
         times_s = np.asarray(echo_times_ms, dtype=np.float64) / 1000.0
         range_s = times_s[-1] - times_s[0]
         u = (times_s - times_s[0]) / range_s
-        return cls(
-            float(times_s[0]), float(range_s), u.astype(dtype), np.vstack([u**p for p in range(5)]).astype(dtype)
-        )
+        powers = np.vstack([u**power for power in range(5)]).astype(dtype)
+        uniform = bool(np.allclose(np.diff(u), u[1], rtol=1e-6))
+        return cls(float(times_s[0]), float(range_s), uniform, u.astype(dtype), powers)
 
     @property
     def n_echoes(self) -> int:
@@ -49,8 +55,14 @@ class DecayTimes:
 
 def decay(rho: Array, times: DecayTimes, attenuation: Array | None = None) -> Array:
     """exp(-rho u), times the attenuation; shape (n_echoes, n_voxels)."""
-    e = np.multiply.outer(-times.u, rho)
-    np.exp(e, out=e)
+    if times.uniform:  # one exponential instead of one per echo
+        e = np.empty((times.n_echoes, *rho.shape), dtype=rho.dtype)
+        e[0] = 1
+        np.exp(-times.u[1] * rho, out=e[1])
+        for echo in range(2, times.n_echoes):
+            np.multiply(e[echo - 1], e[1], out=e[echo])
+    else:
+        e = np.exp(np.multiply.outer(-times.u, rho))
     if attenuation is not None:
         e *= attenuation
     return e
@@ -87,13 +99,18 @@ def arlo(y: Array, times: DecayTimes) -> tuple[Array, Array]:
     For an exponential, the integral over three neighboring echoes is T2* times the signal lost between the outer two.
     Simpson's rule gives the integral; here with the weights for unequal spacing, so that any echo times will do.
     """
+    rho = arlo_rate(y, times)
+    return project_amplitude(y, decay(np.clip(rho, -MAX_RATE / 8, MAX_RATE), times)), rho
+
+
+def arlo_rate(y: Array, times: DecayTimes) -> Array:
+    """The rate alone: a start value for the iterations."""
     if times.n_echoes == 2:
-        return log_linear(y, times)
+        return log_linear(y, times)[1]
     integral, loss, alpha = _arlo_operators(times)
     s, d = integral @ y, loss @ y
     ss, sd, dd = (_dot(s, s), _dot(s, d), _dot(d, d))
-    rho = (alpha * dd + sd) / (ss + alpha * sd)
-    return project_amplitude(y, decay(np.clip(rho, -MAX_RATE / 8, MAX_RATE), times)), rho
+    return (alpha * dd + sd) / (ss + alpha * sd)
 
 
 def _dot(x: Array, y: Array) -> Array:
@@ -127,14 +144,15 @@ def variable_projection_step(y: Array, rho: Array, times: DecayTimes, attenuatio
     d = u e and d' its part orthogonal to e, the step is -(r.d) / (a d'.d').
 
     Returns:
-        (a, step): the amplitude at the present rate, and the step of rho.
+        (a, step): the amplitude, carried along to the stepped rate to first order, and the step of rho.
     """
     e = decay(rho, times, attenuation)
     p0, p1 = times.powers[:2] @ (y * e)
     e *= e
     s0, s1, s2 = times.powers[:3] @ e
-    a = p0 / s0
-    return a, (a * s1 - p1) / (a * (s2 - s1 * s1 / s0))
+    a, mean_u = p0 / s0, s1 / s0
+    step = (a * s1 - p1) / (a * (s2 - s1 * mean_u))
+    return a * (1 + step * mean_u), step
 
 
 def noise_floor_step(y: Array, a: Array, rho: Array, noise_power: float, times: DecayTimes, attenuation=None):
@@ -146,16 +164,28 @@ def noise_floor_step(y: Array, a: Array, rho: Array, noise_power: float, times: 
     Returns:
         (step of a, step of rho).
     """
-    g = decay(rho, times, attenuation)
-    signal = a * g
-    model = np.sqrt(signal * signal + noise_power)
-    g *= signal
-    g /= model  # d model / d a = e (a e) / model
-    b0, b1 = times.powers[:2] @ (g * (y - model))
+    g, model = _model_and_slope(a, rho, noise_power, times, attenuation)
+    residual = np.subtract(y, model, out=model)
+    residual *= g
+    b0, b1 = times.powers[:2] @ residual
     g *= g
     g0, g1, g2 = times.powers[:3] @ g
     determinant = g0 * g2 - g1 * g1
     return (g2 * b0 - g1 * b1) / determinant, (g1 * b0 - g0 * b1) / (determinant * a)
+
+
+def _model_and_slope(a: Array, rho: Array, noise_power: float, times: DecayTimes, attenuation):
+    """(d model / d a, model) of sqrt((a e)^2 + sigma^2), each (n_echoes, n_voxels); in place, for speed."""
+    g = decay(rho, times, attenuation)
+    signal = a * g
+    if noise_power == 0:
+        return g, signal
+    model = signal * signal
+    model += noise_power
+    np.sqrt(model, out=model)
+    g *= signal
+    g /= model
+    return g, model
 
 
 # ---- many steps, for the few voxels that need them -------------------------------------------------------------------
@@ -232,28 +262,56 @@ class FitQuality:
 
 def fit_quality(y: Array, a: Array, rho: Array, noise_power: float, times: DecayTimes, attenuation=None) -> FitQuality:
     """Residual, precision of the rate, and evidence of curvature in the logarithm of the signal."""
-    g = decay(rho, times, attenuation)
-    signal = a * g
-    if noise_power > 0:
-        model = np.sqrt(signal * signal + noise_power)
-        g *= signal
-        g /= model
-    else:
-        model = signal
-    residual = y - model
-    b0, b1, b2 = times.powers[:3] @ (g * residual)
+    g, model = _model_and_slope(a, rho, noise_power, times, attenuation)
+    residual = np.subtract(y, model, out=model)
+    residual_power = _dot(residual, residual)
+    residual *= g
+    b0, b1, b2 = times.powers[:3] @ residual
     g *= g
     g0, g1, g2, g3, g4 = times.powers @ g
     determinant = g0 * g2 - g1 * g1
     on_amplitude = (g2 * g2 - g1 * g3) / determinant
     on_rate = (g0 * g3 - g1 * g2) / determinant
     return FitQuality(
-        residual_power=_dot(residual, residual),
+        residual_power=residual_power,
         rate_variance=g0 / (determinant * a * a),
         curvature_score=-a * (b2 - on_amplitude * b0 - on_rate * b1),
         curvature_information=np.maximum(a * a * (g4 - on_amplitude * g2 - on_rate * g3), 0),
         curvature_to_rate=on_rate,
     )
+
+
+def noise_floor_rate_bias(a: Array, rho: Array, sigma: float, times: DecayTimes, attenuation=None) -> Array:
+    """Expected error of the rate fitted by :func:`noise_floor_step`, to second order in the noise.
+
+    Two parts, both known once the fit is. The curved model bends noise into the rate: Box's bias of non-linear least
+    squares (J R Stat Soc B 1971;33:171), -1/2 sigma^2 C J' v with v_i = trace(C H_i), where C is the covariance per
+    unit noise, J the Jacobian and H_i the Hessian of echo i. And the mean of a Rician magnitude lies a little above
+    sqrt(A^2 + sigma^2), by up to 0.25 sigma, which C J' carries into the rate. Subtracting their sum leaves |bias|
+    below 0.1 Hz for 30-70 Hz at SNR 20 (0.46 Hz before), and does not cost precision.
+    """
+    s = a * decay(rho, times, attenuation)
+    p = s * s  # with m the model: p = (sigma / m)^2, z = s^2 / m, so that dm/da = z / a and dm/drho = -u z
+    inverse_m = 1 / np.sqrt(p + sigma**2)
+    z = p * inverse_m
+    np.square(sigma * inverse_m, out=p)
+    excess = np.full_like(p, RICE_EXCESS[-1])
+    for coefficient in RICE_EXCESS[-2::-1]:
+        excess *= p
+        excess += coefficient
+    excess *= p * inverse_m * z * sigma**2
+    d0, d1 = times.powers[:2] @ excess
+    np.square(z, out=z)
+    q0, q1, q2, q3 = times.powers[:4] @ z
+    z *= p
+    p0, p1, p2, p3 = times.powers[:4] @ z
+    # Covariance of (a, rho) per unit noise, in units of a.
+    determinant = q0 * q2 - q1 * q1
+    c_aa, c_ar, c_rr = q2 / determinant, q1 / determinant, q0 / determinant
+    bend0 = c_aa * p0 - 2 * c_ar * (q1 + p1) + c_rr * (q2 + p2)
+    bend1 = c_aa * p1 - 2 * c_ar * (q2 + p2) + c_rr * (q3 + p3)
+    half_power = 0.5 * sigma**2
+    return c_ar * (d0 - half_power * bend0) - c_rr * (d1 - half_power * bend1)
 
 
 def log_linear_rate_variance(signal: Array, times: DecayTimes) -> Array:

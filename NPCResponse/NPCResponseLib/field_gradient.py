@@ -89,10 +89,14 @@ class CurvatureEvidence:
     @classmethod
     def empty(cls, n_voxels: int, noise_known: bool) -> "CurvatureEvidence":
         names = ("score", "information", "shift_hz") + (() if noise_known else ("residual",))
-        return cls({name: np.zeros(n_voxels, dtype=np.float32) for name in names})
+        return cls(dict(zip(names, np.zeros((len(names), n_voxels), dtype=np.float32), strict=True)))
 
-    def evidence(self, quality: FitQuality, range_s: float) -> dict[str, np.ndarray]:
-        """The values of the maps for a chunk of voxels."""
+    def part(self, start: int, stop: int) -> "CurvatureEvidence":
+        """A view of some of the voxels."""
+        return CurvatureEvidence({name: values[start:stop] for name, values in self.maps.items()})
+
+    def store(self, usable: np.ndarray | slice, fitted: np.ndarray, quality: FitQuality, range_s: float) -> None:
+        """Takes the evidence of the usable voxels; those that were not fitted get none."""
         values = {
             "score": quality.curvature_score,
             "information": quality.curvature_information,
@@ -101,11 +105,14 @@ class CurvatureEvidence:
         if "residual" in self.maps:
             explained = quality.curvature_score**2 / np.maximum(quality.curvature_information, 1e-30)
             values["residual"] = np.maximum(quality.residual_power - explained, 0)
-        return values
+        unfit = np.flatnonzero(~(fitted & np.isfinite(values["score"] + values["information"])))
+        for name, value in values.items():
+            value[unfit] = 0
+            self.maps[name][usable] = value
 
 
 def suspect_field_gradient(
-    curvature: CurvatureEvidence, shape: tuple[int, ...], noise_sigma: float | None, n_echoes: int
+    evidence: CurvatureEvidence, plane_shape: tuple[int, int], noise_sigma: float | None, n_echoes: int
 ) -> np.ndarray:
     """Voxels whose 3 x 3 in-plane neighborhood decays faster and faster, as dephasing makes it.
 
@@ -114,24 +121,28 @@ def suspect_field_gradient(
     gradient.
 
     Args:
-        shape: of the images; the last two axes are in-plane.
-        noise_sigma: in the scale of the maps, or None: then the neighborhood's own residual stands in.
+        evidence: of one or more whole planes.
+        plane_shape: rows and columns of a plane.
+        noise_sigma: in the scale of the evidence, or None: then the neighborhood's own residual stands in.
 
     Returns:
-        Boolean array of ``shape``.
+        Boolean array, flat like the evidence.
     """
-    maps = {name: values.reshape(shape) for name, values in curvature.maps.items()}
+    planes = {name: values.reshape(-1, *plane_shape) for name, values in evidence.maps.items()}
+    return _suspect_in_plane(planes, noise_sigma, n_echoes).reshape(-1)
+
+
+def _suspect_in_plane(maps: dict[str, np.ndarray], noise_sigma: float | None, n_echoes: int) -> np.ndarray:
     score, information = _pool_3x3(maps["score"]), _pool_3x3(maps["information"])
     with np.errstate(divide="ignore", invalid="ignore"):
         if noise_sigma:
-            noise_power, limit = noise_sigma**2, stats.norm.isf(FALSE_ALARM_RATE)
+            least_score = stats.norm.isf(FALSE_ALARM_RATE) * noise_sigma * np.sqrt(information)
         else:
             n_fitted = _pool_3x3((maps["information"] > 0).astype(np.float32))
             noise_power = _pool_3x3(maps["residual"]) / (n_fitted * (n_echoes - 3))
-            limit = stats.t.isf(FALSE_ALARM_RATE, 9 * (n_echoes - 3))
-        significant = score > limit * np.sqrt(noise_power * information)
+            least_score = stats.t.isf(FALSE_ALARM_RATE, 9 * (n_echoes - 3)) * np.sqrt(noise_power * information)
         relevant = score * maps["shift_hz"] > MIN_RELEVANT_SHIFT_HZ * information
-    return significant & relevant & (maps["information"] > 0)
+    return (score > least_score) & relevant & (maps["information"] > 0)
 
 
 def _pool_3x3(values: np.ndarray) -> np.ndarray:

@@ -12,10 +12,10 @@ from scipy import stats
 
 from . import decay_estimators
 
-SAMPLE_SIZE = 60_000
-RESIDUAL_SAMPLE_SIZE = 10_000
+SAMPLE_SIZE = 20_000
+RESIDUAL_SAMPLE_SIZE = 6_000
 PEAK_STEP = 0.15  # in ln(sigma^2), an order of magnitude finer than the interval that air occupies
-MIN_AIR_VOXELS = 60
+MIN_AIR_VOXELS = 50
 MIN_BRIGHT_VOXELS = 200
 # Air must look like Rayleigh noise. Its fourth moment over the squared second is 2 (1.5 for two coils added as squares,
 # 1 for many, and 1 for a constant signal), and it must not decay with echo time.
@@ -76,7 +76,7 @@ def _from_air(sample: np.ndarray, echoes: Sequence[np.ndarray]) -> NoiseEstimate
     inside_mean = np.diff(stats.gamma.cdf(np.array([low, high]) * n_echoes, n_echoes + 1))[0] / 0.98
     power = np.mean(sample**2, axis=0) / 2
     for sigma_squared in _peaks(np.sort(power), low, high):
-        for _ in range(10):
+        for _ in range(6):
             air = (power > low * sigma_squared) & (power < high * sigma_squared)
             if np.count_nonzero(air) < MIN_AIR_VOXELS:
                 break

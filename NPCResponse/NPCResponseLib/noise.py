@@ -40,14 +40,19 @@ class NoiseEstimate:
     n_voxels: int
 
 
-def estimate_noise_sigma(echoes: Sequence[np.ndarray], echo_times_ms: tuple[float, ...]) -> NoiseEstimate | None:
+def estimate_noise_sigma(
+    echoes: Sequence[np.ndarray], echo_times_ms: tuple[float, ...], saturation_level: float | None = None
+) -> NoiseEstimate | None:
     """Noise from the air if there is any, else from fit residuals; None when neither can tell.
 
     Args:
         echoes: magnitude images of equal shape, one per echo.
         echo_times_ms: their echo times (ms).
+        saturation_level: voxels that reach it are clipped and tell nothing.
     """
     sample = _sample(echoes)
+    if saturation_level is not None:
+        sample = sample[:, sample.max(axis=0) < saturation_level]
     if sample.size == 0 or sample.max() <= 0:
         return None
     estimate = _from_air(sample, echoes) or _from_residuals(sample, echo_times_ms)

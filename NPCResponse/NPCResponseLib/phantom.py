@@ -358,7 +358,7 @@ _NOSE_AND_EARS = (
     Ellipsoid((74, -14, 8), (5, 14, 17), yaw_deg=12),
     Ellipsoid((-74, -14, 8), (5, 14, 17), yaw_deg=-12),
 )
-_BRAIN_RIGHT_AND_MIDDLE = (
+_BRAIN_MIDLINE = (
     Ellipsoid((0, -56, 22), (52, 37, 34)),  # cerebellum
     Ellipsoid((0, -5, 100), (68, 86, 62)),  # cerebrum
 )
@@ -383,12 +383,12 @@ def _head_and_neck() -> tuple[Part, ...]:
     return (
         *_middle("muscle", *(shape.grown(-6) for shape in _OUTLINE)),
         # Skull and brain
-        *_middle("bone", *(shape.grown(5) for shape in _BRAIN_RIGHT_AND_MIDDLE)),
+        *_middle("bone", *(shape.grown(5) for shape in _BRAIN_MIDLINE)),
         *_both_sides("bone", _TEMPORAL_LOBE.grown(4), _MASTOID),
         *_both_sides("sinus", _MASTOID.grown(-5)),
-        *_middle("fluid", *(shape.grown(1.5) for shape in _BRAIN_RIGHT_AND_MIDDLE)),
+        *_middle("fluid", *(shape.grown(1.5) for shape in _BRAIN_MIDLINE)),
         *_both_sides("fluid", _TEMPORAL_LOBE.grown(1.5)),
-        *_middle("brain", *_BRAIN_RIGHT_AND_MIDDLE),
+        *_middle("brain", *_BRAIN_MIDLINE),
         *_both_sides("brain", _TEMPORAL_LOBE),
         *_middle("fluid", Ellipsoid((0, -27, 30), (20, 15, 16)), Ellipsoid((0, -52, 26), (7, 5, 8))),
         *_middle("brainstem", Ellipsoid((0, -31, 30), (16, 11, 14))),

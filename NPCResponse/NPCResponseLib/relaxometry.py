@@ -33,6 +33,9 @@ POOR_FIT_RELATIVE_RESIDUAL = 0.05
 POOR_FIT_RELATIVE_RESIDUAL_UNKNOWN_NOISE = 0.15
 MIN_R2STAR_HZ = 1e-3
 MAX_STEPS = 5  # in working precision, before the damped iteration in double precision
+MIN_VOXELS_CLIPPED_TWICE = 3
+MIN_VOXELS_CLIPPED_ONCE = 10
+MIN_SPREAD_BEHIND_CLIPPING = 0.01
 # The bias of the noise-floor fit is of second order in the standard error of rho; below this one it is under 2 % of it.
 MIN_SE_FOR_BIAS = 0.1
 RESULT_MAPS = ("r2star_hz", "t2star_ms", "s0", "r2star_se_hz", "r_squared")
@@ -177,7 +180,9 @@ def iter_fit_r2star(
     """
     echo_times_ms = validate_echo_times(echo_times_ms, len(echoes))
     _check_images(echoes, noise_sigma)
-    noise = _known_noise(echoes, echo_times_ms, noise_sigma)
+    if saturation_level is None:
+        saturation_level = _find_ceiling(echoes)
+    noise = _known_noise(echoes, echo_times_ms, noise_sigma, saturation_level)
     yield 0.05
     method, reason = _choose_method(method, noise, len(echoes))
     fitter = _Fitter(echoes, echo_times_ms, method, noise, saturation_level, slice_frequency_spread_hz)
@@ -200,10 +205,10 @@ def _check_images(echoes: Sequence[np.ndarray], noise_sigma: float | None) -> No
         raise InputError(f"the noise level must be a positive number, found {noise_sigma:g}", remedy="Leave it out")
 
 
-def _known_noise(echoes, echo_times_ms, noise_sigma: float | None) -> NoiseEstimate | None:
+def _known_noise(echoes, echo_times_ms, noise_sigma, saturation_level) -> NoiseEstimate | None:
     if noise_sigma is not None:
         return NoiseEstimate(float(noise_sigma), "given by the user", 0)
-    return estimate_noise_sigma(echoes, echo_times_ms)
+    return estimate_noise_sigma(echoes, echo_times_ms, saturation_level)
 
 
 def _choose_method(method: R2StarMethod, noise: NoiseEstimate | None, n_echoes: int) -> tuple[R2StarMethod, str]:
@@ -239,7 +244,7 @@ class _Fitter:
         # Images are divided by their own level so that squares neither overflow nor vanish in single precision.
         self.scale = _signal_level(self.flat)
         self.sigma = noise.sigma / self.scale if noise else 0.0
-        self.ceiling = saturation_level if saturation_level is not None else _find_ceiling(self.flat)
+        self.ceiling = saturation_level
         self.poor_fit_limit = stats.chi2.isf(POOR_FIT_PROBABILITY, max(1, len(echoes) - 2))
         self.spread = None
         if slice_frequency_spread_hz is not None:
@@ -461,15 +466,16 @@ def _signal_level(flat: list[np.ndarray]) -> float:
     return 1.0
 
 
-def _find_ceiling(flat: list[np.ndarray]) -> float | None:
+def _find_ceiling(echoes: Sequence[np.ndarray]) -> float | None:
     """The clipping level, if the brightest value of the series is a plateau.
 
-    A decaying signal cannot hold the series' maximum for two echoes running. Where three or more voxels do, and their
-    signal falls later, the scanner clipped them there.
+    Two signs, neither of which a decaying signal shows: the maximum held for two echoes running by three or more voxels
+    that fall later; or held by ten or more voxels whose second echoes differ.
     """
+    flat = [np.asarray(echo).reshape(-1) for echo in echoes]
     top = max(float(np.max(echo, initial=0, where=np.isfinite(echo))) for echo in flat[:2])
-    clipped_twice = np.flatnonzero((flat[0] == top) & (flat[1] == top))
-    if clipped_twice.size < 3:
-        return None
-    falls = flat[-1][clipped_twice] < top
-    return top if np.count_nonzero(falls) >= 3 else None
+    at_top = np.flatnonzero(flat[0] == top)
+    second, last = flat[1][at_top], flat[-1][at_top]
+    held = np.count_nonzero((second == top) & (last < top)) >= MIN_VOXELS_CLIPPED_TWICE
+    shared = at_top.size >= MIN_VOXELS_CLIPPED_ONCE and np.ptp(second) > MIN_SPREAD_BEHIND_CLIPPING * top
+    return top if held or shared else None

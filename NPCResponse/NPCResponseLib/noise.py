@@ -13,7 +13,7 @@ from scipy import stats
 from . import decay_estimators
 
 SAMPLE_SIZE = 20_000
-RESIDUAL_SAMPLE_SIZE = 6_000
+RESIDUAL_SAMPLE_SIZE = 8_000
 PEAK_STEP = 0.15  # in ln(sigma^2), an order of magnitude finer than the interval that air occupies
 MIN_AIR_VOXELS = 50
 MIN_BRIGHT_VOXELS = 200
@@ -125,7 +125,8 @@ def _from_residuals(sample: np.ndarray, echo_times_ms: tuple[float, ...]) -> Noi
     """Median residual of non-linear fits to voxels whose last echo stands well above the noise.
 
     With n echoes the residual power over sigma^2 is chi-squared with n - 2 degrees of freedom. Where the last echoes
-    drown in noise, earlier echoes alone are used.
+    drown in noise, earlier echoes alone are used. What the model misses (fat, stimulated echoes) grows with the signal
+    and noise does not, so the voxels are split by brightness and the eighth with the smallest residuals counts.
     """
     for n_echoes in range(len(sample), 2, -1):
         times = decay_estimators.DecayTimes.of(tuple(echo_times_ms[:n_echoes]))
@@ -133,16 +134,20 @@ def _from_residuals(sample: np.ndarray, echo_times_ms: tuple[float, ...]) -> Noi
         with np.errstate(all="ignore"):
             a, rho = decay_estimators.refine(y, decay_estimators.arlo(y, times)[1], 0.0, times)
             e = decay_estimators.decay(rho, times)
-            power = np.square(y - a * e).sum(axis=0)
+            power = np.square(y - a * e).sum(axis=0) / stats.chi2.median(n_echoes - 2)
         usable = np.isfinite(power) & (rho > 0)
-        median_chi2 = stats.chi2.median(n_echoes - 2)
-        sigma = np.inf
-        bright = usable & (a * e[0] > np.median(sample[0]) / 2)
+        bright = usable & (a > np.median(sample[0]) / 2)
         for _ in range(5):
             if bright.sum() < MIN_BRIGHT_VOXELS:
                 break
-            sigma = float(np.sqrt(np.median(power[bright]) / median_chi2))
+            sigma = _smallest_eighth(power[bright], a[bright])
             bright = usable & (a * e[-1] > 3 * sigma)
         else:
             return NoiseEstimate(sigma, f"residuals of the fits to {n_echoes} echoes", int(bright.sum()))
     return None
+
+
+def _smallest_eighth(power: np.ndarray, brightness: np.ndarray) -> float:
+    """Root of the median power in that eighth of the voxels, by brightness, where it is smallest."""
+    eighths = np.array_split(power[np.argsort(brightness)], 8)
+    return float(np.sqrt(min(np.median(eighth) for eighth in eighths)))

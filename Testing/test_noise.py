@@ -47,7 +47,7 @@ def test_fast_decays_fall_back_to_the_early_echoes():
     echoes = rician(decays(np.full((4, 60, 60), 95.0), 20.0), 1.0, np.random.default_rng(5))
     estimate = estimate_noise_sigma(echoes, PAPER_ECHO_TIMES_MS)
     assert "3 echoes" in estimate.source
-    assert estimate.sigma == pytest.approx(1, rel=0.08)
+    assert estimate.sigma == pytest.approx(1, rel=0.1)  # one degree of freedom per voxel
 
 
 def test_an_image_without_noise_has_none():

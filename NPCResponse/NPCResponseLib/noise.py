@@ -17,6 +17,8 @@ RESIDUAL_SAMPLE_SIZE = 8_000
 PEAK_STEP = 0.15  # in ln(sigma^2), an order of magnitude finer than the interval that air occupies
 MIN_AIR_VOXELS = 50
 MIN_BRIGHT_VOXELS = 200
+# Where fewer voxels than this pass as bright, chance has chosen them, and their residuals are too small.
+MIN_BRIGHT_FRACTION = 0.2
 # Air must look like Rayleigh noise. Its fourth moment over the squared second is 2 (1.5 for two coils added as squares,
 # 1 for many, and 1 for a constant signal), and it must not decay with echo time.
 RAYLEIGH_KURTOSIS_RANGE = (1.75, 2.3)
@@ -138,7 +140,7 @@ def _from_residuals(sample: np.ndarray, echo_times_ms: tuple[float, ...]) -> Noi
         usable = np.isfinite(power) & (rho > 0)
         bright = usable & (a > np.median(sample[0]) / 2)
         for _ in range(5):
-            if bright.sum() < MIN_BRIGHT_VOXELS:
+            if bright.sum() < max(MIN_BRIGHT_VOXELS, MIN_BRIGHT_FRACTION * usable.sum()):
                 break
             sigma = _smallest_eighth(power[bright], a[bright])
             bright = usable & (a * e[-1] > 3 * sigma)

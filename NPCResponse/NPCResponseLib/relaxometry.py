@@ -291,7 +291,7 @@ class _Fitter:
         if usable.size:
             if usable.size == status.size:
                 usable = slice(None)  # the common case inside the head, and much cheaper than an index list
-            y = raw[:, usable] * self.dtype(1 / self.scale)
+            y = raw[:, usable] / self.dtype(self.scale)
             attenuation = self._attenuation(chunk, usable)
             with np.errstate(all="ignore"):
                 a, rho = self._estimate(y, attenuation)
@@ -458,12 +458,12 @@ class _Fitter:
 
 
 def _signal_level(flat: list[np.ndarray]) -> float:
-    """The largest finite signal of the first echo (or of any, if that is dark)."""
+    """The largest finite signal of the series."""
+    level = 0.0
     for echo in flat:
-        finite = echo[np.isfinite(echo)] if echo.dtype.kind == "f" and not np.isfinite(echo.max()) else echo
-        if finite.size and finite.max() > 0:
-            return float(finite.max())
-    return 1.0
+        top = float(echo.max())
+        level = max(level, top if math.isfinite(top) else float(np.max(echo, initial=0, where=np.isfinite(echo))))
+    return level if level > 0 else 1.0
 
 
 def _find_ceiling(echoes: Sequence[np.ndarray]) -> float | None:

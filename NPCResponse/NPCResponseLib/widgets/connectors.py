@@ -1,0 +1,103 @@
+"""Links between parameter-node types and widgets that Slicer does not link by itself.
+
+Importing this file registers them; it must happen before ``connectGui``. Slicer re-imports a module file on Reload but
+not its packages, so nothing is registered twice.
+"""
+
+import re
+
+import qt
+import slicer
+from slicer.parameterNodeWrapper import GuiConnector, parameterNodeGuiConnector
+
+INVALID_TEXT_STYLE = "color: red"
+
+
+class _OneWidgetConnector(GuiConnector):
+    """A connector for one widget class and one data type."""
+
+    widgetClass: str
+    signal: str
+    dataType: type
+
+    @classmethod
+    def canRepresent(cls, widget, datatype) -> bool:
+        return type(widget).__name__ == cls.widgetClass and datatype == cls.dataType
+
+    @classmethod
+    def create(cls, widget, datatype):
+        return cls(widget) if cls.canRepresent(widget, datatype) else None
+
+    def __init__(self, widget):
+        super().__init__()
+        self._widget = widget
+
+    def _connect(self) -> None:
+        self._widget.connect(self.signal, self.changed)
+
+    def _disconnect(self) -> None:
+        self._widget.disconnect(self.signal, self.changed)
+
+    def widget(self):
+        return self._widget
+
+
+@parameterNodeGuiConnector
+class LineEditToNumbers(_OneWidgetConnector):
+    """Numbers in a line edit, separated by commas, semicolons, slashes or spaces. Unreadable text turns red."""
+
+    widgetClass, signal, dataType = "QLineEdit", "editingFinished()", list[float]
+
+    def __init__(self, widget):
+        super().__init__(widget)
+        self._lastValid: list[float] = []
+
+    def read(self) -> list[float]:
+        try:
+            self._lastValid = parseNumbers(self._widget.text)
+        except ValueError:
+            self._widget.setStyleSheet(INVALID_TEXT_STYLE)
+            return list(self._lastValid)
+        self._widget.setStyleSheet("")
+        return list(self._lastValid)
+
+    def write(self, value) -> None:
+        self._lastValid = [float(number) for number in value]
+        self._widget.setStyleSheet("")
+        text = formatNumbers(self._lastValid)
+        if text != self._widget.text:  # writing an equal text would move the cursor
+            self._widget.text = text
+
+
+@parameterNodeGuiConnector
+class CheckableNodes(_OneWidgetConnector):
+    """The checked volumes of a checkable node list. Deleted nodes leave None in the parameter: dropped here."""
+
+    widgetClass, signal = "qMRMLCheckableNodeComboBox", "checkedNodesChanged()"
+    dataType = list[slicer.vtkMRMLScalarVolumeNode]
+
+    def read(self) -> list:
+        return list(self._widget.checkedNodes())
+
+    def write(self, value) -> None:
+        wanted = [node for node in value if node is not None]
+        for node in self._widget.checkedNodes():
+            if node not in wanted:
+                self._widget.setCheckState(node, qt.Qt.Unchecked)
+        for node in wanted:
+            self._widget.setCheckState(node, qt.Qt.Checked)
+
+
+def parseNumbers(text: str) -> list[float]:
+    """ "6.71, 13.42" or "6.71 / 13.42 ms" as numbers.
+
+    Raises:
+        ValueError: something in the text is not a number.
+    """
+    text = re.sub(r"\bms\b", " ", text)
+    return [float(part) for part in re.split(r"[\s,;/]+", text) if part]
+
+
+def formatNumbers(numbers: list[float]) -> str:
+    """Shortest text that reads back as the same numbers; %g would cut echo times to six digits."""
+    return ", ".join(repr(number).removesuffix(".0") for number in numbers)

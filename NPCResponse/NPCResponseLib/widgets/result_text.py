@@ -1,0 +1,104 @@
+"""A result as three short texts (HTML) for the panel: the number, the voxels behind it, and what to know about it."""
+
+from html import escape
+
+import numpy as np
+import vtk
+from slicer.i18n import tr as _
+
+from ..echo_times import format_echo_times
+from ..relaxometry import VoxelStatus
+
+STATUS_COLORS = {True: "#2E7D32", False: "#B26A00"}  # readable on light and dark panels
+
+
+def outcomeText(result) -> str:
+    """One line for the status label."""
+    if result.roi is None:
+        outcome = _("R2* map made.")
+    else:
+        outcome = _("R2* {mean:.1f} ± {se:.1f} Hz in {count} voxels.").format(
+            mean=result.roi.mean, se=result.roi.mean_se, count=result.roi.n_used
+        )
+    count = len(uniqueWarnings(result))
+    return outcome + (" " + _("Warnings: {count}, see Notes.").format(count=count) if count else "")
+
+
+def regionText(result) -> str:
+    """R2* of the region: mean with its standard error first, then spread."""
+    roi = result.roi
+    if roi is None:
+        return _("No tumor segment was chosen: maps only.")
+    number = _("{mean:.1f} ± {se:.1f} Hz").format(mean=roi.mean, se=roi.mean_se)
+    slices = ", ".join(str(k + 1) for k in roi.slices_k)
+    return "<br>".join(
+        (
+            f"<b>{escape(number)}</b> " + _("(mean ± standard error)"),
+            _("SD {sd:.1f}, median {median:.1f}, quartiles {q1:.1f} to {q3:.1f} Hz").format(
+                sd=roi.sd, median=roi.median, q1=roi.q1, q3=roi.q3
+            ),
+            _("{segment}, {rule}, slice {slices}, in {series}").format(
+                segment=escape(result.measurements[0].segment),
+                rule=escape(result.settings.slice_rule.label().lower()),
+                slices=slices,
+                series=escape(result.series.name),
+            ),
+        )
+    )
+
+
+def voxelsText(result) -> str:
+    """Voxels used and excluded in the region, then the status of every voxel of the image."""
+    lines = []
+    if result.roi is not None:
+        lines.append(_("{used} of {total} voxels used").format(used=result.roi.n_used, total=result.roi.n_roi))
+        lines += [
+            _("{count} excluded: {reason}").format(count=count, reason=escape(reason))
+            for reason, count in result.roi.n_excluded.items()
+        ]
+    counts = result.fit.status_counts()
+    total = max(1, sum(counts.values()))
+    whole = ", ".join(
+        f'<span style="color:{STATUS_COLORS[status is VoxelStatus.OK]}">'
+        f"{status.label()} {100 * count / total:.1f} %</span>"
+        for status, count in counts.items()
+        if count
+    )
+    lines.append(_("Whole image: {statuses}").format(statuses=whole))
+    return "<br>".join(lines)
+
+
+def notesText(result) -> str:
+    """Method, echo times and every warning."""
+    fit = result.fit
+    facts = (
+        _("Method: {method} ({reason})").format(method=fit.method.label(), reason=escape(fit.method_reason)),
+        _("Echo times: {times} ({source})").format(
+            times=format_echo_times(result.series.echo_times_ms), source=escape(result.series.echo_times_source)
+        ),
+    )
+    warnings = "".join(f"<li>{escape(warning)}</li>" for warning in uniqueWarnings(result))
+    return "<br>".join(facts) + (f"<ul>{warnings}</ul>" if warnings else "<br>" + _("No warnings."))
+
+
+def uniqueWarnings(result) -> list[str]:
+    """Every warning of reading, fitting and measuring, once, in that order."""
+    every = (
+        *result.series.warnings,
+        *result.fit.warnings,
+        *(result.roi.warnings if result.roi else ()),
+        *result.warnings,
+    )
+    return list(dict.fromkeys(every))
+
+
+def centerOfRegionRas(result) -> list[float]:
+    """Middle of the measured region in world coordinates (RAS, mm), transforms included; empty without a region."""
+    if result.roi_mask is None or not result.roi_mask.any():
+        return []
+    k, j, i = np.argwhere(result.roi_mask).mean(axis=0)
+    mapNode, ijkToRas = result.outputs.r2star, vtk.vtkMatrix4x4()
+    mapNode.GetIJKToRASMatrix(ijkToRas)
+    pointWorld = [0.0, 0.0, 0.0]
+    mapNode.TransformPointToWorld(ijkToRas.MultiplyPoint((i, j, k, 1.0))[:3], pointWorld)
+    return pointWorld

@@ -1,0 +1,143 @@
+"""The layout that shows a result: R2* over the first echo, a quality map beside it, decay plot and table below."""
+
+import slicer
+
+LAYOUT_ID = 5077  # layouts are told apart by number; core ones stay below 1000
+MAP_VIEW, QUALITY_VIEW = "Red", "NPCQuality"
+PLOT_VIEW, TABLE_VIEW = "NPCDecay", "NPCTable"
+MAP_OPACITY = 0.7
+OUTLINE_ONLY = 0.0  # a filled segment would tint the map under it
+
+_SLICE_VIEW = """
+<item><view class="vtkMRMLSliceNode" singletontag="{tag}">
+<property name="orientation" action="default">Axial</property>
+<property name="viewlabel" action="default">{label}</property>
+<property name="viewcolor" action="default">{color}</property></view></item>"""
+_OTHER_VIEW = """
+<item><view class="{node}" singletontag="{tag}">
+<property name="viewlabel" action="default">{label}</property></view></item>"""
+
+LAYOUT_XML = (
+    '<layout type="vertical" split="true"><item splitSize="600"><layout type="horizontal">'
+    + _SLICE_VIEW.format(tag=MAP_VIEW, label="R", color="#F34A33")
+    + _SLICE_VIEW.format(tag=QUALITY_VIEW, label="Q", color="#6EB04B")
+    + '</layout></item><item splitSize="400"><layout type="horizontal">'
+    + _OTHER_VIEW.format(node="vtkMRMLPlotViewNode", tag=PLOT_VIEW, label="P")
+    + _OTHER_VIEW.format(node="vtkMRMLTableViewNode", tag=TABLE_VIEW, label="T")
+    + "</layout></item></layout>"
+)
+
+
+class ResultsLayout:
+    """Shows results and goes back to the layout from before. Without a main window it does nothing."""
+
+    def __init__(self):
+        self._previousLayout: int | None = None
+        self._changedFills: list[tuple[str, float]] = []  # (display node ID, opacity of the segments' fill before)
+        self._qualityId: str | None = None
+
+    @property
+    def isAvailable(self) -> bool:
+        return slicer.app.layoutManager() is not None
+
+    @property
+    def isShown(self) -> bool:
+        return self.isAvailable and slicer.app.layoutManager().layout == LAYOUT_ID
+
+    def show(self, background, mapNode, qualityNode, segmentation=None, chart=None, table=None, focusRas=()) -> None:
+        """Switch to the layout and fill its views. Nodes may be None; ``focusRas`` is the point to look at."""
+        if not self.isAvailable:
+            return
+        self._switchLayout()
+        showMap(MAP_VIEW, background, mapNode)
+        self._qualityId = _id(qualityNode)
+        showMap(QUALITY_VIEW, background, qualityNode)
+        _viewNode(PLOT_VIEW, "vtkMRMLPlotViewNode").SetPlotChartNodeID(_id(chart))
+        _viewNode(TABLE_VIEW, "vtkMRMLTableViewNode").SetTableNodeID(_id(table))
+        self._outline(segmentation)
+        lookAt(background or mapNode, focusRas)
+
+    def showQuality(self, background, qualityNode) -> None:
+        """Another map for the second view; nothing happens while the same one is asked for."""
+        if self.isShown and _id(qualityNode) != self._qualityId:
+            self._qualityId = _id(qualityNode)
+            showMap(QUALITY_VIEW, background, qualityNode)
+
+    def restore(self) -> None:
+        """Back to the layout and the segment display from before :meth:`show`."""
+        for displayNodeId, opacity in self._changedFills:
+            displayNode = slicer.mrmlScene.GetNodeByID(displayNodeId)
+            if displayNode:
+                displayNode.SetOpacity2DFill(opacity)
+        self._changedFills.clear()
+        if self.isShown and self._previousLayout is not None:
+            slicer.app.layoutManager().setLayout(self._previousLayout)
+
+    def _switchLayout(self) -> None:
+        manager = slicer.app.layoutManager()
+        layoutNode = manager.layoutLogic().GetLayoutNode()
+        if layoutNode.IsLayoutDescription(LAYOUT_ID):
+            layoutNode.SetLayoutDescription(LAYOUT_ID, LAYOUT_XML)
+        else:
+            layoutNode.AddLayoutDescription(LAYOUT_ID, LAYOUT_XML)
+        if manager.layout != LAYOUT_ID:
+            self._previousLayout = manager.layout
+            manager.setLayout(LAYOUT_ID)
+
+    def _outline(self, segmentation) -> None:
+        displayNode = segmentation.GetDisplayNode() if segmentation else None
+        if displayNode is None or displayNode.GetOpacity2DFill() == OUTLINE_ONLY:
+            return
+        self._changedFills.append((displayNode.GetID(), displayNode.GetOpacity2DFill()))
+        displayNode.SetOpacity2DFill(OUTLINE_ONLY)
+
+
+def showMap(viewName: str, background, mapNode) -> None:
+    """Lay a map over an image in one slice view and give it a color legend there."""
+    widget = slicer.app.layoutManager().sliceWidget(viewName)
+    composite = widget.mrmlSliceCompositeNode()
+    isOverlay = background is not None and background is not mapNode
+    composite.SetBackgroundVolumeID(_id(background or mapNode))
+    composite.SetForegroundVolumeID(_id(mapNode) if isOverlay else None)
+    composite.SetForegroundOpacity(MAP_OPACITY if isOverlay else 0.0)
+    composite.SetLabelVolumeID(None)
+    if mapNode is not None:
+        _showLegend(mapNode, viewName)
+    widget.sliceController().fitSliceToBackground()
+
+
+def lookAt(volume, pointRas) -> None:
+    """Turn both slice views into the volume's own planes and bring a world point (RAS, mm) into view."""
+    for viewName in (MAP_VIEW, QUALITY_VIEW):
+        widget = slicer.app.layoutManager().sliceWidget(viewName)
+        sliceNode = widget.mrmlSliceNode()
+        if volume is not None:
+            sliceNode.RotateToVolumePlane(volume)
+            widget.sliceController().fitSliceToBackground()
+        if len(pointRas) == 3:
+            sliceNode.JumpSliceByOffsetting(*pointRas)
+            widget.sliceLogic().SnapSliceOffsetToIJK()
+
+
+def _showLegend(mapNode, viewName: str) -> None:
+    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(mapNode)
+    if legend is None:
+        return
+    units = mapNode.GetVoxelValueUnits()
+    name = mapNode.GetVoxelValueQuantity()
+    title = (name.GetCodeMeaning() if name else None) or mapNode.GetName()
+    legend.SetTitleText(f"{title} ({units.GetCodeMeaning()})" if units and units.GetCodeMeaning() else title)
+    legend.SetLabelFormat("%.3g")
+    legend.SetNumberOfLabels(5)
+    legend.GetTitleTextProperty().SetFontSize(10)
+    legend.SetSize(0.08, 0.5)
+    legend.SetViewNodeIDs([slicer.app.layoutManager().sliceWidget(viewName).mrmlSliceNode().GetID()])
+    legend.SetVisibility(True)
+
+
+def _viewNode(tag: str, className: str):
+    return slicer.mrmlScene.GetSingletonNode(tag, className)
+
+
+def _id(node) -> str | None:
+    return node.GetID() if node is not None else None

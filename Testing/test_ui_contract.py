@@ -1,0 +1,271 @@
+"""The panels' .ui files against the code that uses them: names, signals, parameter types, scene connections, looks."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+CANNOT_DRAW = 77  # exit code of Testing.render_panel without a usable Qt
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = ("NPCResponse", "NPCRadiomicsRisk")
+WIDGETS = ROOT / "NPCResponse" / "NPCResponseLib" / "widgets"
+
+# What slicer.parameterNodeWrapper can connect, as found by running it (type of the parameter: widget classes).
+CONNECTABLE = {
+    "float": {"QDoubleSpinBox", "ctkDoubleSpinBox", "ctkSliderWidget", "qMRMLSliderWidget", "qMRMLSpinBox"},
+    "int": {"QSpinBox", "QSlider"},
+    "bool": {"QCheckBox", "ctkCheckBox", "QPushButton"},
+    "str": {"QLineEdit", "QTextEdit", "QLabel"},
+    "enum": {"QComboBox", "ctkComboBox"},
+    "node": {"qMRMLNodeComboBox"},
+}
+# Parameters without a widget of their own: SegmentSelection links the first three, the others are results.
+LINKED_BY_HAND = {"segmentation", "segmentId", "exclusionSegmentIds", "resultSource", "focusRas"}
+SIGNALS = {
+    "QPushButton": {"clicked(bool)", "clicked()", "toggled(bool)"},
+    "QLineEdit": {"editingFinished()", "textChanged(QString)"},
+    "QComboBox": {"currentIndexChanged(int)"},
+    "qMRMLCheckableNodeComboBox": {"checkedNodesChanged()"},
+    "qMRMLSegmentSelectorWidget": {
+        "currentNodeChanged(vtkMRMLNode*)",
+        "currentSegmentChanged(QString)",
+        "segmentSelectionChanged(QStringList)",
+    },
+}
+PRESSABLE = ("QPushButton", "QComboBox", "QDoubleSpinBox", "QLineEdit", "QCheckBox", "qMRML")
+
+
+def ui_file(module: str) -> Path:
+    return ROOT / module / "Resources" / "UI" / f"{module}.ui"
+
+
+def panel(module: str) -> ElementTree.Element:
+    return ElementTree.parse(ui_file(module)).getroot()
+
+
+def widget_classes(module: str) -> dict[str, str]:
+    return {widget.get("name"): widget.get("class") for widget in panel(module).iter("widget")}
+
+
+def module_tree(module: str) -> ast.Module:
+    return ast.parse((ROOT / module / f"{module}.py").read_text())
+
+
+def code_of_panel(module: str) -> list[ast.Module]:
+    """The module file and what it wires its panel with."""
+    library = sorted((ROOT / module / f"{module}Lib").glob("widgets/*.py"))
+    return [module_tree(module), *(ast.parse(path.read_text()) for path in library)]
+
+
+def calls_and_names(module: str):
+    for tree in code_of_panel(module):
+        yield from ast.walk(tree)
+
+
+def text_property(widget: ElementTree.Element, name: str) -> str:
+    return widget.findtext(f"property[@name='{name}']/string") or ""
+
+
+def parameter_widgets() -> dict[str, str]:
+    """Parameter name: class of the widget that carries it."""
+    carriers = {}
+    for widget in panel("NPCResponse").iter("widget"):
+        parameter = text_property(widget, "SlicerParameterName")
+        if parameter:
+            assert parameter not in carriers, f"{parameter} is on two widgets"
+            carriers[parameter] = widget.get("class")
+    return carriers
+
+
+def parameter_types() -> dict[str, str]:
+    """Parameter name: annotation as written in NPCResponseParameterNode."""
+    for node in module_tree("NPCResponse").body:
+        if isinstance(node, ast.ClassDef) and node.name == "NPCResponseParameterNode":
+            return {
+                item.target.id: ast.unparse(item.annotation) for item in node.body if isinstance(item, ast.AnnAssign)
+            }
+    raise AssertionError("NPCResponseParameterNode is gone")
+
+
+def own_connectors() -> dict[str, str]:
+    """Data type: widget class, of the connectors in connectors.py."""
+    found = {}
+    for node in ast.walk(ast.parse((WIDGETS / "connectors.py").read_text())):
+        if isinstance(node, ast.ClassDef):
+            values = {}
+            for item in node.body:
+                if isinstance(item, ast.Assign):
+                    targets, value = item.targets[0], item.value
+                    names = [t.id for t in targets.elts] if isinstance(targets, ast.Tuple) else [targets.id]
+                    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+                    values |= {name: ast.unparse(part).strip("'") for name, part in zip(names, parts, strict=True)}
+            if {"widgetClass", "dataType"} <= set(values):
+                found[values["dataType"].replace("slicer.", "")] = values["widgetClass"]
+    return found
+
+
+def kind_of(annotation: str) -> str:
+    plain = re.sub(r"^Annotated\[(\w+),.*\]$", r"\1", annotation)
+    if plain in CONNECTABLE:
+        return plain
+    if re.fullmatch(r"vtkMRML\w+( \| vtkMRML\w+)* \| None", plain):
+        return "node"
+    if re.fullmatch(r"[A-Z]\w+", plain):
+        return "enum"
+    return plain
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_widget_names_are_unique(module):
+    names = [widget.get("name") for widget in panel(module).iter("widget")]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_widget_used_in_code_is_in_the_ui_file(module):
+    used = {
+        node.attr
+        for node in calls_and_names(module)
+        if isinstance(node, ast.Attribute) and re.fullmatch(r"(self\.)?ui", ast.unparse(node.value))
+    }
+    assert used, "the module uses no widget"
+    assert used <= set(widget_classes(module))
+
+
+def test_widgets_that_are_used_by_a_composed_name_are_in_the_ui_file():
+    texts = [parameter for parameter in parameter_types() if parameter.endswith("Text")]
+    sections = re.findall(r'"(\w+CollapsibleButton)"', (WIDGETS / "r2star_section.py").read_text())
+    names = {f"{text}{suffix}" for text in texts for suffix in ("Title", "Label")} | set(sections)
+    assert len(names) == 10
+    assert names <= set(widget_classes("NPCResponse"))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_button_does_something(module):
+    classes = widget_classes(module)
+    wired = set()
+    for node in calls_and_names(module):
+        if isinstance(node, ast.Call) and re.fullmatch(r"self\.ui\.\w+\.connect", ast.unparse(node.func)):
+            name, signal = node.func.value.attr, node.args[0].value
+            assert signal in SIGNALS[classes[name]], f"{name} ({classes[name]}) has no signal {signal}"
+            wired.add(name)
+        if isinstance(node, ast.Tuple) and len(node.elts) == 2:  # (ui.applyButton, self.onApply), connected in a loop
+            button, slot = (ast.unparse(part) for part in node.elts)
+            if button.startswith("ui.") and slot.startswith("self.on"):
+                wired.add(button.removeprefix("ui."))
+    buttons = {name for name, widget_class in classes.items() if widget_class == "QPushButton"}
+    assert buttons == wired
+
+
+def test_segment_selection_uses_signals_of_the_segment_selector():
+    text = (WIDGETS / "segment_selection.py").read_text()
+    assert set(re.findall(r'_CHANGED = "([^"]+)"', text)) == SIGNALS["qMRMLSegmentSelectorWidget"]
+    assert widget_classes("NPCResponse")["tumorSegmentSelector"] == "qMRMLSegmentSelectorWidget"
+    assert widget_classes("NPCResponse")["exclusionSegmentsSelector"] == "qMRMLSegmentSelectorWidget"
+
+
+def test_every_parameter_is_on_one_widget_or_linked_by_hand():
+    assert set(parameter_widgets()) == set(parameter_types()) - LINKED_BY_HAND
+
+
+def test_every_parameter_has_a_widget_that_can_show_its_type():
+    own, types = own_connectors(), parameter_types()
+    for parameter, widget_class in parameter_widgets().items():
+        annotation = types[parameter]
+        allowed = {own[annotation]} if annotation in own else CONNECTABLE[kind_of(annotation)]
+        assert widget_class in allowed, f"{parameter}: {annotation} on a {widget_class}"
+
+
+def test_every_parameter_is_explained_in_the_docstring():
+    for node in module_tree("NPCResponse").body:
+        if isinstance(node, ast.ClassDef) and node.name == "NPCResponseParameterNode":
+            docstring = ast.get_docstring(node)
+    ranges = {"t2starMap", "s0Map", "standardErrorMap"}  # "r2starMap to rSquaredMap"
+    for parameter in set(parameter_types()) - ranges:
+        assert re.search(rf"\b{parameter}\b", docstring), f"{parameter} is not explained"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_mrml_widget_gets_the_scene(module):
+    root = panel(module)
+    top = root.find("widget")
+    assert top.get("class") == "qMRMLWidget"
+    connected = {
+        connection.findtext("receiver")
+        for connection in root.iter("connection")
+        if connection.findtext("sender") == top.get("name")
+        and connection.findtext("signal") == "mrmlSceneChanged(vtkMRMLScene*)"
+        and connection.findtext("slot") == "setMRMLScene(vtkMRMLScene*)"
+    }
+    children = {
+        name
+        for name, widget_class in widget_classes(module).items()
+        if widget_class.startswith("qMRML") and name != top.get("name")
+    }
+    assert connected == children
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_custom_widgets_are_declared(module):
+    declared = {element.text for element in panel(module).iterfind(".//customwidget/class")}
+    used = {c for c in widget_classes(module).values() if c.startswith(("qMRML", "ctk"))}
+    assert used <= declared
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_everything_to_press_or_fill_in_has_a_tool_tip(module):
+    for widget in panel(module).iter("widget"):
+        if widget.get("class").startswith(PRESSABLE) and widget is not panel(module).find("widget"):
+            if widget.get("name").endswith("Panel"):
+                continue
+            assert len(text_property(widget, "toolTip")) > 15, widget.get("name")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_panel_says_research_use_only(module):
+    texts = [text_property(widget, "text") for widget in panel(module).iter("widget")]
+    assert "Research use only, not for diagnosis." in texts
+
+
+def test_lengths_and_times_show_their_unit():
+    for widget in panel("NPCResponse").iter("widget"):
+        parameter = text_property(widget, "SlicerParameterName")
+        if parameter.endswith("Mm"):
+            assert text_property(widget, "suffix") == " mm"
+        if parameter.endswith("Ms"):
+            label = panel("NPCResponse").find(".//widget[@name='echoTimesLabel']")
+            assert "(ms)" in text_property(label, "text")
+
+
+def test_disabled_buttons_say_why():
+    for module in MODULES:
+        for widget in panel(module).iter("widget"):
+            if widget.findtext("property[@name='enabled']/bool") == "false":
+                assert re.search(r"first|not|no ", text_property(widget, "toolTip")), widget.get("name")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_panel_can_be_drawn(module, tmp_path):
+    picture = tmp_path / f"{module}.png"
+    command = [sys.executable, "-m", "Testing.render_panel", str(ui_file(module)), str(picture)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if done.returncode == CANNOT_DRAW or "could not load the Qt platform plugin" in done.stderr.lower():
+        pytest.skip(f"Qt cannot draw on this machine: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    assert "QObject::connect" not in done.stderr, done.stderr
+    header = picture.read_bytes()[:24]
+    width, height = int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
+    assert width == 420
+    assert height > 100

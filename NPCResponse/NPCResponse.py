@@ -6,9 +6,6 @@ from typing import Annotated
 
 import slicer
 import vtk
-from NPCResponseLib.relaxometry import R2StarMethod
-from NPCResponseLib.rois import SliceRule
-from NPCResponseLib.widgets.r2star_parameters import OUTPUTS, InputForm, QualityMap, R2StarParameters
 from slicer import (
     vtkMRMLPlotChartNode,
     vtkMRMLScalarVolumeNode,
@@ -26,6 +23,10 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+
+from NPCResponseLib.relaxometry import R2StarMethod
+from NPCResponseLib.rois import SliceRule
+from NPCResponseLib.widgets.r2star_parameters import OUTPUTS, InputForm, QualityMap, R2StarParameters
 
 SAMPLE_CATEGORY, SAMPLE_NAME = "NPCImaging", "NPCPhantom"
 
@@ -134,12 +135,11 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self._parameterNode = None
-        self._guiTag = None
+        self._guiLink = None
         self._sections = ()
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
-        from NPCResponseLib.widgets import connectors  # noqa: F401 - registers them, before connectGui
         from NPCResponseLib.widgets.r2star_section import R2StarSection
 
         panel = slicer.util.loadUI(self.resourcePath("UI/NPCResponse.ui"))
@@ -160,7 +160,7 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The user comes to this module: its parameter node may have been replaced meanwhile."""
-        if self._parameterNode is None or self._parameterNode.parameterNode is not self.logic.rawParameterNode():
+        if self._parameterNode is not self.logic.getParameterNode():
             self.setParameterNode(self.logic.getParameterNode())
 
     def cleanup(self) -> None:
@@ -190,12 +190,14 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             section.onModified()
 
     def setParameterNode(self, parameterNode) -> None:
+        from NPCResponseLib.widgets.connectors import GuiLink
+
         if self._parameterNode is not None:
             self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onModified)
-            self._parameterNode.disconnectGui(self._guiTag)
-        self._parameterNode, self._guiTag = parameterNode, None
+            self._guiLink.disconnect()
+        self._parameterNode, self._guiLink = parameterNode, None
         if parameterNode is not None:
-            self._guiTag = parameterNode.connectGui(self.ui)
+            self._guiLink = GuiLink(parameterNode, self.ui)
             self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onModified)
         for section in self._sections:
             section.setParameterNode(parameterNode)
@@ -213,12 +215,16 @@ class NPCResponseLogic(ScriptedLoadableModuleLogic):
         print(f"R2* {result.roi.mean:.1f} +/- {result.roi.mean_se:.1f} Hz in {result.roi.n_used} voxels")
     """
 
-    def rawParameterNode(self):
-        """The module's vtkMRMLScriptedModuleNode; made when there is none."""
-        return super().getParameterNode()
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+        self._parameterNode = None
 
     def getParameterNode(self) -> NPCResponseParameterNode:
-        return NPCResponseParameterNode(self.rawParameterNode())
+        """The scene's parameters of this module; the same object as long as the scene keeps the node."""
+        node = super().getParameterNode()
+        if self._parameterNode is None or self._parameterNode.parameterNode is not node:
+            self._parameterNode = NPCResponseParameterNode(node)
+        return self._parameterNode
 
     def mapR2Star(self, series, segmentation=None, segment="", *, exclude=(), b0Map=None, outputs=None, **settings):
         """Map R2* and, if a segment is given, measure it.
@@ -277,9 +283,11 @@ class NPCResponseTest(ScriptedLoadableModuleTest):
         patient = logic.loadPhantom()
         parameters = logic.getParameterNode()
         parameters.boldSeries = patient.pre
+        tumor, necrosis, airway = (
+            segmentIdOf(patient.pre_segmentation, name) for name in ("tumor", "necrosis", "airway")
+        )
         parameters.segmentation = patient.pre_segmentation
-        parameters.segmentId = segmentIdOf(patient.pre_segmentation, "tumor")
-        parameters.exclusionSegmentIds = [segmentIdOf(patient.pre_segmentation, name) for name in ("necrosis", "airway")]
+        parameters.segmentId, parameters.exclusionSegmentIds = tumor, [necrosis, airway]
         return parameters, patient
 
     def apply(self, parameters):

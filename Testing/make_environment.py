@@ -45,7 +45,10 @@ def create(folder: Path) -> Path:
     python = folder / "bin" / "python"
     if environment_works(python):
         return python
-    attempts = [[sys.executable, "-m", "venv", "--clear", str(folder)], [sys.executable, "-m", "virtualenv", str(folder)]]
+    attempts = [
+        [sys.executable, "-m", "venv", "--clear", str(folder)],
+        [sys.executable, "-m", "virtualenv", str(folder)],
+    ]
     for attempt in attempts:
         if quietly(attempt) and environment_works(python):
             return python
@@ -64,7 +67,9 @@ def main() -> None:
     arguments.add_argument("--stamp", default=".ready")
     options = arguments.parse_args()
     if not SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
-        sys.exit(f"Python {sys.version.split()[0]} is not supported: use Python 3.10 to 3.13 (make PYTHON=python3.12 ...).")
+        sys.exit(
+            f"Python {sys.version.split()[0]} is not supported: use Python 3.10 to 3.13 (make PYTHON=python3.12 ...)."
+        )
     python = str(create(options.folder))
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.check_call([*pip, "--requirement", str(options.lock)])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from NPCResponseLib.echo_times import validate_echo_times
 from NPCResponseLib.errors import InputError
 

@@ -1,8 +1,8 @@
 """The fat check at the published protocol and at others."""
 
 import pytest
-from NPCResponseLib.fat_shift import fat_bias_hz, fat_phase_warning, fat_turns_per_spacing
 
+from NPCResponseLib.fat_shift import fat_bias_hz, fat_phase_warning, fat_turns_per_spacing
 from Testing.simulation import PAPER_ECHO_TIMES_MS
 
 

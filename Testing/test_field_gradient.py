@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+
 from NPCResponseLib.field_gradient import (
     FALSE_ALARM_RATE,
     slice_frequency_spread_from_b0,
     slice_frequency_spread_from_phase,
 )
 from NPCResponseLib.relaxometry import R2StarMethod, VoxelStatus, fit_r2star
-
 from Testing.simulation import PAPER_ECHO_TIMES_MS, decays, rician, sinc_dephasing
 
 PROTON_HZ_PER_T = 42.577478e6

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from NPCResponseLib.noise import estimate_noise_sigma
 
+from NPCResponseLib.noise import estimate_noise_sigma
 from Testing.simulation import PAPER_ECHO_TIMES_MS, decays, rician
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage, optimize
+
 from NPCResponseLib import phantom
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.phantom import Ellipsoid, PhantomGrid, Tissue, simulate_bold
-from scipy import ndimage, optimize
 
 TE_S = np.array(phantom.BOLD_ECHO_TIMES_MS) / 1000
 COURSES = [(time, response) for time in ("pre", "post") for response in ("responder", "non-responder")]

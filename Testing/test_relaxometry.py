@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.relaxometry import (
     RESULT_MAPS,
@@ -13,7 +14,6 @@ from NPCResponseLib.relaxometry import (
     iter_fit_r2star,
     predict_signal,
 )
-
 from Testing.simulation import PAPER_ECHO_TIMES_MS, cramer_rao_sd_hz, decays, rician
 
 LEAST_SQUARES = (R2StarMethod.AUTO, R2StarMethod.NLLS)

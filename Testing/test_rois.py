@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.relaxometry import VoxelStatus
 from NPCResponseLib.rois import SliceRule, erode_in_plane_mm, largest_slice, roi_statistics, select_slices

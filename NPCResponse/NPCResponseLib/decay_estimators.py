@@ -7,7 +7,7 @@ whatever the protocol. Rates of rising signals come out negative; judging them i
 An optional ``attenuation`` (n_echoes, n_voxels) multiplies the exponential: the known dephasing of a field gradient.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -191,8 +191,15 @@ def _model_and_slope(a: Array, rho: Array, noise_power: float, times: DecayTimes
 # ---- many steps, for the few voxels that need them -------------------------------------------------------------------
 
 
-def refine(y: Array, rho: Array, noise_power: float, times: DecayTimes, attenuation: Array | None = None):
-    """Damped iteration to convergence in double precision; returns (a, rho).
+def refine(
+    y: Array,
+    rho: Array,
+    noise_power: float,
+    times: DecayTimes,
+    attenuation: Array | None = None,
+    tolerance: float = 1e-7,
+):
+    """Damped iteration to convergence (relative ``tolerance``) in double precision; returns (a, rho).
 
     Starts from the better of ``rho`` and the weighted log-linear rate, takes only steps that lower the cost, and halves
     those that do not.
@@ -222,7 +229,7 @@ def refine(y: Array, rho: Array, noise_power: float, times: DecayTimes, attenuat
             accept = cost_next <= cost * (1 + 1e-12)
             a, rho, cost = (np.where(accept, x, z) for x, z in ((a_next, a), (rho_next, rho), (cost_next, cost)))
             damping = np.where(accept, np.minimum(1.0, 2 * damping), 0.5 * damping)
-            if np.all(np.abs(drho) <= 1e-7 * (1 + np.abs(rho))):
+            if np.all(np.abs(drho) <= tolerance * (1 + np.abs(rho))):
                 break
     return a, rho
 
@@ -243,25 +250,38 @@ def _cost(y: Array, signal: Array, noise_power: float) -> Array:
 
 @dataclass(frozen=True)
 class FitQuality:
-    """Per voxel, at the optimum; all arrays (n_voxels,).
+    """Per voxel, seen from parameters near the optimum; all arrays (n_voxels,).
 
     Attributes:
-        residual_power: sum of squared residuals.
+        amplitude_step, rate_step: the Gauss-Newton step that is left to the optimum.
+        residual_power: sum of squared residuals; step_gain: by how much that step lowers it.
         rate_variance: variance of rho per unit noise variance.
         curvature_score, curvature_information: score and Fisher information (both per unit noise variance) of a term
             -c u^2 in the exponent, orthogonal to amplitude and rate. score / information estimates c.
         curvature_to_rate: the bias of rho per unit of an ignored c.
     """
 
+    amplitude_step: Array
+    rate_step: Array
     residual_power: Array
+    step_gain: Array
     rate_variance: Array
     curvature_score: Array
     curvature_information: Array
     curvature_to_rate: Array
 
+    def replace(self, voxels: Array, other: "FitQuality") -> None:
+        """Takes over the values of another evaluation for some voxels."""
+        for field in fields(self):
+            getattr(self, field.name)[voxels] = getattr(other, field.name)
+
 
 def fit_quality(y: Array, a: Array, rho: Array, noise_power: float, times: DecayTimes, attenuation=None) -> FitQuality:
-    """Residual, precision of the rate, and evidence of curvature in the logarithm of the signal."""
+    """Residual, last step, precision of the rate, and evidence of curvature in the logarithm of the signal.
+
+    One pass over the echoes gives all of it: near the optimum the cost is a parabola, so what changes with the last
+    step is known without another pass.
+    """
     g, model = _model_and_slope(a, rho, noise_power, times, attenuation)
     residual = np.subtract(y, model, out=model)
     residual_power = _dot(residual, residual)
@@ -269,14 +289,20 @@ def fit_quality(y: Array, a: Array, rho: Array, noise_power: float, times: Decay
     b0, b1, b2 = times.powers[:3] @ residual
     g *= g
     g0, g1, g2, g3, g4 = times.powers @ g
-    determinant = g0 * g2 - g1 * g1
-    on_amplitude = (g2 * g2 - g1 * g3) / determinant
-    on_rate = (g0 * g3 - g1 * g2) / determinant
+    per_determinant = 1 / (g0 * g2 - g1 * g1)
+    amplitude_step = (g2 * b0 - g1 * b1) * per_determinant
+    slope_step = (g0 * b1 - g1 * b0) * per_determinant  # of -a rho
+    on_amplitude = (g2 * g2 - g1 * g3) * per_determinant
+    on_rate = (g0 * g3 - g1 * g2) * per_determinant
+    power = a * a
     return FitQuality(
+        amplitude_step=amplitude_step,
+        rate_step=-slope_step / a,
         residual_power=residual_power,
-        rate_variance=g0 / (determinant * a * a),
-        curvature_score=-a * (b2 - on_amplitude * b0 - on_rate * b1),
-        curvature_information=np.maximum(a * a * (g4 - on_amplitude * g2 - on_rate * g3), 0),
+        step_gain=amplitude_step * b0 + slope_step * b1,
+        rate_variance=g0 * per_determinant / power,
+        curvature_score=a * (on_amplitude * b0 + on_rate * b1 - b2),
+        curvature_information=np.maximum(power * (g4 - on_amplitude * g2 - on_rate * g3), 0),
         curvature_to_rate=on_rate,
     )
 

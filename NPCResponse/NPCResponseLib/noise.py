@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from . import decay_estimators
 
@@ -78,9 +78,9 @@ def _from_air(sample: np.ndarray, echoes: Sequence[np.ndarray]) -> NoiseEstimate
     on a sample, then on all voxels that fall into the interval.
     """
     n_echoes = len(sample)
-    low, high = stats.gamma.ppf([0.01, 0.99], n_echoes) / n_echoes
+    low, high = special.gammaincinv(n_echoes, [0.01, 0.99]) / n_echoes
     # Mean of the variate between the two bounds, to undo the truncation.
-    inside_mean = np.diff(stats.gamma.cdf(np.array([low, high]) * n_echoes, n_echoes + 1))[0] / 0.98
+    inside_mean = np.diff(special.gammainc(n_echoes + 1, np.array([low, high]) * n_echoes))[0] / 0.98
     power = np.mean(sample**2, axis=0) / 2
     for sigma_squared in _peaks(np.sort(power), low, high):
         for _ in range(6):
@@ -134,22 +134,26 @@ def _from_residuals(sample: np.ndarray, echo_times_ms: tuple[float, ...]) -> Noi
         times = decay_estimators.DecayTimes.of(tuple(echo_times_ms[:n_echoes]))
         y = sample[:n_echoes, :: max(1, sample.shape[1] // RESIDUAL_SAMPLE_SIZE)]
         with np.errstate(all="ignore"):
-            a, rho = decay_estimators.refine(y, decay_estimators.arlo(y, times)[1], 0.0, times)
+            a, rho = decay_estimators.refine(y, decay_estimators.arlo_rate(y, times), 0.0, times, tolerance=1e-4)
             e = decay_estimators.decay(rho, times)
-            power = np.square(y - a * e).sum(axis=0) / stats.chi2.median(n_echoes - 2)
+            power = np.square(y - a * e).sum(axis=0)
         usable = np.isfinite(power) & (rho > 0)
         bright = usable & (a > np.median(sample[0]) / 2)
         for _ in range(5):
             if bright.sum() < max(MIN_BRIGHT_VOXELS, MIN_BRIGHT_FRACTION * usable.sum()):
                 break
-            sigma = _smallest_eighth(power[bright], a[bright])
+            sigma = _smallest_eighth(power[bright], a[bright], n_echoes - 2)
             bright = usable & (a * e[-1] > 3 * sigma)
         else:
             return NoiseEstimate(sigma, f"residuals of the fits to {n_echoes} echoes", int(bright.sum()))
     return None
 
 
-def _smallest_eighth(power: np.ndarray, brightness: np.ndarray) -> float:
-    """Root of the median power in that eighth of the voxels, by brightness, where it is smallest."""
+def _smallest_eighth(power: np.ndarray, brightness: np.ndarray, n_free: int) -> float:
+    """Noise standard deviation in that eighth of the voxels, by brightness, whose median residual power is smallest."""
     eighths = np.array_split(power[np.argsort(brightness)], 8)
-    return float(np.sqrt(min(np.median(eighth) for eighth in eighths)))
+    median_chi2 = stats.chi2.median(n_free)
+    variance = min(np.median(eighth) for eighth in eighths) / median_chi2
+    # Of eight medians that differ only by chance the smallest lies 1.42 of their standard deviations too low.
+    deviation = 0.5 / (stats.chi2.pdf(median_chi2, n_free) * median_chi2 * np.sqrt(eighths[0].size))
+    return float(np.sqrt(variance * (1 + 1.42 * deviation)))

@@ -32,7 +32,8 @@ POOR_FIT_PROBABILITY = 1e-4
 POOR_FIT_RELATIVE_RESIDUAL = 0.05
 POOR_FIT_RELATIVE_RESIDUAL_UNKNOWN_NOISE = 0.15
 MIN_R2STAR_HZ = 1e-3
-MAX_STEPS = 5  # in working precision, before the damped iteration in double precision
+MAX_STEPS = 4  # for voxels that have not settled, before the damped iteration
+MAX_LAST_STEP = 1e-5
 MIN_VOXELS_CLIPPED_TWICE = 3
 MIN_VOXELS_CLIPPED_ONCE = 10
 MIN_SPREAD_BEHIND_CLIPPING = 0.01
@@ -294,8 +295,7 @@ class _Fitter:
             y = raw[:, usable] / self.dtype(self.scale)
             attenuation = self._attenuation(chunk, usable)
             with np.errstate(all="ignore"):
-                a, rho = self._estimate(y, attenuation)
-                quality = estimators.fit_quality(y, a, rho, self._floor_power, self.times, attenuation)
+                a, rho, quality = self._estimate(y, attenuation)
                 if self.method is R2StarMethod.NOISE_FLOOR:
                     self._remove_bias(a, rho, quality, attenuation)
                 fitted = self._store(chunk, usable, status, y, a, rho, quality)
@@ -329,49 +329,62 @@ class _Fitter:
     def _floor_power(self) -> float:
         return self.sigma**2 if self.method is R2StarMethod.NOISE_FLOOR else 0.0
 
-    def _estimate(self, y: np.ndarray, attenuation: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        if self.method is R2StarMethod.ARLO:
-            return estimators.arlo(y if attenuation is None else y / attenuation, self.times)
-        if self.method is R2StarMethod.LOG_LINEAR:
-            return estimators.log_linear(y if attenuation is None else y / attenuation, self.times)
-        if self.method is R2StarMethod.WEIGHTED_LOG_LINEAR:
-            return estimators.weighted_log_linear(y if attenuation is None else y / attenuation, self.times)
-        return self._least_squares(y, attenuation)
+    def _estimate(self, y: np.ndarray, attenuation: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, FitQuality]:
+        closed_form = {
+            R2StarMethod.ARLO: estimators.arlo,
+            R2StarMethod.LOG_LINEAR: estimators.log_linear,
+            R2StarMethod.WEIGHTED_LOG_LINEAR: estimators.weighted_log_linear,
+        }.get(self.method)
+        if closed_form is None:
+            return self._least_squares(y, attenuation)
+        a, rho = closed_form(y if attenuation is None else y / attenuation, self.times)
+        return a, rho, estimators.fit_quality(y, a, rho, 0.0, self.times, attenuation)
 
-    def _least_squares(self, y: np.ndarray, attenuation: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Gauss-Newton from ARLO: two steps settle nearly all voxels, the rest go on, the stubborn are refined."""
-        rho = np.clip(estimators.arlo_rate(y, self.times), -1, 30)
-        a, step = estimators.variable_projection_step(y, rho, self.times, attenuation)
+    def _least_squares(self, y: np.ndarray, attenuation: np.ndarray | None):
+        """Gauss-Newton from ARLO: a few steps settle nearly all voxels, the others go on in double precision."""
+        times, power = self.times, self._floor_power
+        rho = np.clip(estimators.arlo_rate(y, times), -1, 30)
+        a, step = estimators.variable_projection_step(y, rho, times, attenuation)
         rho += np.clip(step, -2, 2)
-        active = slice(None)
+        if power:
+            amplitude_step, step = estimators.noise_floor_step(y, a, rho, power, times, attenuation)
+            a += amplitude_step
+        else:
+            a, step = estimators.variable_projection_step(y, rho, times, attenuation)
+        rho += np.clip(step, -2, 2)
+        quality = estimators.fit_quality(y, a, rho, power, times, attenuation)
+        a += quality.amplitude_step
+        rho += quality.rate_step
+        restless = np.flatnonzero(~self._settled(a, rho, quality.rate_step))
+        if restless.size:
+            self._go_on(restless, y, a, rho, quality, attenuation)
+        quality.residual_power[:] = np.maximum(quality.residual_power - quality.step_gain, 0)
+        return a, rho, quality
+
+    def _go_on(self, restless, y, a, rho, quality: FitQuality, attenuation: np.ndarray | None) -> None:
+        """Fit some of the voxels to the end, in place: first by plain steps, then the stubborn ones with damping."""
+        times, power = self.double_times, self._floor_power
+        part = None if attenuation is None else attenuation[:, restless].astype(np.float64)
+        signals, amplitudes, rates = (values[..., restless].astype(np.float64) for values in (y, a, rho))
         for _ in range(MAX_STEPS):
-            part = None if attenuation is None else attenuation[:, active]
-            a_next, step = self._step(y[:, active], a[active], rho[active], part)
-            np.clip(step, -2, 2, out=step)
-            rho_next = rho[active] + step
-            a[active], rho[active] = a_next, rho_next
-            restless = np.flatnonzero(~self._settled(rho_next, step, a_next))
-            active = restless if isinstance(active, slice) else active[restless]
-            if not active.size:
-                return a, rho
-        part = None if attenuation is None else attenuation[:, active].astype(np.float64)
-        a[active], rho[active] = estimators.refine(
-            y[:, active].astype(np.float64), rho[active].astype(np.float64), self._floor_power, self.double_times, part
-        )
-        return a, rho
+            last = estimators.fit_quality(signals, amplitudes, rates, power, times, part)
+            amplitudes += last.amplitude_step
+            rates += np.clip(last.rate_step, -2, 2)
+        stubborn = np.flatnonzero(~(np.abs(last.rate_step) <= MAX_LAST_STEP) | ~(amplitudes > 0))
+        if stubborn.size:
+            stubborn_part = None if part is None else part[:, stubborn]
+            amplitudes[stubborn], rates[stubborn] = estimators.refine(
+                signals[:, stubborn], rates[stubborn], power, times, stubborn_part
+            )
+            last = estimators.fit_quality(signals, amplitudes, rates, power, times, part)
+        a[restless], rho[restless] = amplitudes, rates
+        quality.replace(restless, last)
 
-    def _step(self, y: np.ndarray, a: np.ndarray, rho: np.ndarray, attenuation: np.ndarray | None):
-        """The next amplitude, and the step of the rate."""
-        if self._floor_power == 0:
-            return estimators.variable_projection_step(y, rho, self.times, attenuation)
-        amplitude_step, step = estimators.noise_floor_step(y, a, rho, self._floor_power, self.times, attenuation)
-        return a + amplitude_step, step
-
-    def _settled(self, rho: np.ndarray, step: np.ndarray, a: np.ndarray) -> np.ndarray:
+    def _settled(self, a: np.ndarray, rho: np.ndarray, step: np.ndarray) -> np.ndarray:
         """Whether the last step was small against the noise, or against 0.005 Hz, and single precision suffices."""
-        tolerance = 0.005 * self.times.range_s + 0.02 * 2.0 * self.sigma / np.abs(a)
-        slow = rho * self.times.u[1] < -math.log(MIN_DECAY_FOR_SINGLE)
-        return (np.abs(step) <= tolerance) & slow & (a > 0)
+        tolerance = 0.005 * self.times.range_s * a + 0.04 * self.sigma
+        slow = rho < -math.log(MIN_DECAY_FOR_SINGLE) / self.times.u[1]
+        return (np.abs(step) * a <= tolerance) & slow & (a > 0)
 
     def _remove_bias(self, a: np.ndarray, rho: np.ndarray, quality: FitQuality, attenuation) -> None:
         """Subtract the expected error where the noise is high enough for it to matter; at most half an SE."""

@@ -36,8 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("r2star", epilog=r2star.EXAMPLES)(r2star.command)
-app.command("phantom", epilog=phantom.EXAMPLES)(phantom.command)
+app.command("r2star", help=r2star.HELP, epilog=r2star.EXAMPLES)(r2star.command)
+app.command("phantom", help=phantom.HELP, epilog=phantom.EXAMPLES)(phantom.command)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
             return _stopped(stop)
         except SystemExit as leave:  # how shell completion ends
             return leave.code if isinstance(leave.code, int) else 0
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  the outermost frame: every failure gets its exit code here
             if interruption.received is not None:
                 return _stopped(Interrupted(interruption.received))
             return _failed(error, foreign)
@@ -93,7 +93,7 @@ def _stopped(stop: Interrupted) -> int:
     return stop.exit_code
 
 
-def _failed(error: BaseException, foreign: ForeignOutput) -> int:
+def _failed(error: Exception, foreign: ForeignOutput) -> int:
     if isinstance(error, InputError):
         _say(f"error: {error}")
         return 2

@@ -1,5 +1,6 @@
-"""What C++ libraries print by themselves (VTK, ITK and the NIfTI reader complain on stderr) is kept off the terminal."""
+"""What C++ libraries print by themselves (VTK, ITK, the NIfTI reader) is kept off the terminal."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ class ForeignOutput:
     """
 
     def __init__(self):
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as this object
         self._saved: dict[int, int] = {}
 
     @contextmanager
@@ -77,7 +78,5 @@ class ForeignOutput:
 
 
 def _close_quietly(stream) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the reader of a pipe went away; there is no one left to tell
         stream.close()
-    except OSError:
-        pass  # the reader of a pipe went away; there is no one left to tell

@@ -8,6 +8,11 @@ from typing import Annotated
 
 import typer
 
+HELP = (
+    "Simulate a patient with nasopharyngeal carcinoma before and after treatment.\n\n"
+    "Writes, per time point, a five-echo BOLD series with its echo times and a segmentation (tumor, necrosis, airway, "
+    "node_left, node_right); and the true R2* of every region. Synthetic; it belongs to no person."
+)
 EXAMPLES = (
     "Examples:\n\n"
     "  npc-response phantom demo/input\n\n"
@@ -17,11 +22,8 @@ EXAMPLES = (
 TIME_POINTS = ("pre", "post")
 # SD of the smooth variation of R2* within the tumor: enough for maps and histograms to look like tissue.
 TUMOR_HETEROGENEITY_HZ = 4.0
-NAMES = tuple(
-    f"{time_point}_{name}"
-    for time_point in TIME_POINTS
-    for name in ("bold.nii.gz", "bold.json", "tumor.seg.nrrd", "b0_hz.nii.gz")
-) + ("truth.csv", "phantom.json")
+FILES_PER_TIME_POINT = ("bold.nii.gz", "bold.json", "tumor.seg.nrrd", "b0_hz.nii.gz")
+NAMES = (*(f"{point}_{name}" for point in TIME_POINTS for name in FILES_PER_TIME_POINT), "truth.csv", "phantom.json")
 
 
 class ResponseName(str, Enum):
@@ -46,11 +48,7 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Replace files of an earlier phantom in that folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Simulate a patient with nasopharyngeal carcinoma before and after treatment.
-
-    Writes a five-echo BOLD series with its echo times and a segmentation (tumor, necrosis, airway, node_left,
-    node_right) per time point, and the true R2* of every region. Synthetic; it belongs to no person.
-    """
+    """See HELP."""
     from .progress import progress_bar
     from .staged_output import StagedOutput
 
@@ -139,3 +137,17 @@ def _set_geometry(image, ijk_to_ras) -> None:
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(ijk_to_lps[:3, 3].tolist())
     image.SetDirection((ijk_to_lps[:3, :3] / spacing).ravel().tolist())
+
+
+def _write_segmentation(acquisition, path: Path) -> None:
+    """Through MRML, so that the file is what Slicer itself would have saved (overlapping segments on layers)."""
+    from .. import headless
+
+    scene = headless.start()
+    from ..mrml.echo_series import add_echo_series_to_scene, reference_volume
+    from ..mrml.files import save_node
+    from ..mrml.sample_data import add_phantom_segmentation
+
+    series = add_echo_series_to_scene(acquisition.series)
+    save_node(add_phantom_segmentation(acquisition, reference_volume(series)), path)
+    scene.Clear(0)

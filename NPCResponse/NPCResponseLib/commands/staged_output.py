@@ -88,7 +88,9 @@ class StagedOutput:
 
     def _check_output(self) -> None:
         if self.output.exists() and not self.output.is_dir():
-            raise InputError("the output is a file, not a folder", where=str(self.output), remedy="Choose another --output")
+            raise InputError(
+                "the output is a file, not a folder", where=str(self.output), remedy="Choose another --output"
+            )
         if not self.output.is_dir():
             return
         present = {entry.name for entry in self.output.iterdir() if not entry.name.startswith(STAGING_PREFIX)}
@@ -114,14 +116,14 @@ class StagedOutput:
         if self.output.is_dir():
             stale = self._written_earlier() - set(written)
             for name in written:
-                os.replace(self.folder / name, self.output / name)
+                (self.folder / name).replace(self.output / name)
             for name in stale:
                 (self.output / name).unlink(missing_ok=True)
             return
         umask = os.umask(0)
         os.umask(umask)
         self.folder.chmod(0o777 & ~umask)  # mkdtemp made it private
-        os.rename(self.folder, self.output)
+        self.folder.rename(self.output)
 
     def _written_earlier(self) -> set[str]:
         index = self.output / self._index_name

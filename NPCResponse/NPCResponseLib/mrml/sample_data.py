@@ -27,7 +27,7 @@ class PhantomNodes:
     post_segmentation: object
 
 
-def add_phantom_to_scene(snr: float = 50.0, peak_gradient_ut_per_m: float = 60.0) -> PhantomNodes:
+def add_phantom_to_scene(snr: float = 50.0, peak_gradient_ut_per_m: float = 0.0) -> PhantomNodes:
     """Simulate both time points; arguments as in :func:`NPCResponseLib.phantom.simulate_bold`."""
     nodes = {}
     for time_point in TimePoint:

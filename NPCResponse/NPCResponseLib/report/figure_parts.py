@@ -81,9 +81,7 @@ def scale_bar(axes: Axes, view: SliceView, shape: tuple[int, int], length_mm: fl
         [x, x + length], [y, y], color="white", linewidth=1.6, solid_capstyle="butt", path_effects=HALO, scalex=False,
         scaley=False,
     )  # fmt: skip
-    axes.text(
-        x, y - 0.025 * shape[0], f"{length_mm:g} mm", color="white", fontsize=6.5, va="bottom", path_effects=HALO
-    )
+    axes.text(x, y - 0.025 * shape[0], f"{length_mm:g} mm", color="white", fontsize=6.5, va="bottom", path_effects=HALO)
 
 
 def draw_outline(axes: Axes, mask: np.ndarray, *, dotted: bool = False) -> None:
@@ -94,7 +92,9 @@ def draw_outline(axes: Axes, mask: np.ndarray, *, dotted: bool = False) -> None:
     width, style = (0.8, (0, (1.2, 1.2))) if dotted else (1.1, "solid")
     axes.add_collection(LineCollection(segments, colors="black", linewidths=width + 1.1, capstyle="projecting"))
     axes.add_collection(
-        LineCollection(segments, colors="white", linewidths=width, linestyles=[style], capstyle="butt" if dotted else "projecting")
+        LineCollection(
+            segments, colors="white", linewidths=width, linestyles=[style], capstyle="butt" if dotted else "projecting"
+        )
     )
 
 
@@ -109,7 +109,9 @@ def border_segments(mask: np.ndarray) -> list[list[tuple[float, float]]]:
     return segments
 
 
-def color_bar(figure: Figure, image, axes: Axes, label: str, *, horizontal: bool = False, clipped: bool = False) -> None:
+def color_bar(
+    figure: Figure, image, axes: Axes, label: str, *, horizontal: bool = False, clipped: bool = False
+) -> None:
     """A color bar in its own axes, with the unit in its label and an arrow when values lie above its end."""
     bar = figure.colorbar(
         image, cax=axes, orientation="horizontal" if horizontal else "vertical", extend="max" if clipped else "neither"

@@ -41,7 +41,10 @@ class Provenance:
 
     @classmethod
     def now(
-        cls, parameters: Iterable[tuple[str, str]] = (), inputs: Iterable[InputRecord] = (), created: datetime | None = None
+        cls,
+        parameters: Iterable[tuple[str, str]] = (),
+        inputs: Iterable[InputRecord] = (),
+        created: datetime | None = None,
     ) -> "Provenance":
         return cls(
             created=created or datetime.now(timezone.utc),
@@ -72,7 +75,7 @@ def input_record(path: Path, label: str) -> InputRecord:
 
 
 def file_extension(path: Path) -> str:
-    """".nii.gz" and ".seg.nrrd" whole; any other extension alone, so that no part of a dotted name slips through."""
+    """ ".nii.gz" and ".seg.nrrd" whole; any other extension alone, so that no part of a dotted name slips through."""
     name = path.name.lower()
     double = next((ending for ending in (".nii.gz", ".seg.nrrd", ".seg.nhdr") if name.endswith(ending)), None)
     if double:
@@ -99,14 +102,20 @@ class NameCloak:
     def __init__(self, paths: Sequence[tuple[Path, str]]):
         hidden: dict[str, str] = {}
         for path, label in paths:
-            stem = path.name[: -len(file_extension(path))] if path.name.lower().endswith(file_extension(path)) else path.name
+            stem = (
+                path.name[: -len(file_extension(path))]
+                if path.name.lower().endswith(file_extension(path))
+                else path.name
+            )
             for text in (str(path), str(path.resolve()), path.name, path.resolve().name, stem):
                 hidden.setdefault(text, label)
             for folder in path.resolve().parents:
                 if folder.name:
                     hidden.setdefault(f"{folder}/", "")
         # Longest first, so that a path goes before the name it ends with; very short stems would hit ordinary words.
-        self._hidden = sorted(((text, label) for text, label in hidden.items() if len(text) > 3), key=lambda e: -len(e[0]))
+        self._hidden = sorted(
+            ((text, label) for text, label in hidden.items() if len(text) > 3), key=lambda e: -len(e[0])
+        )
 
     def __call__(self, text: str) -> str:
         for hidden, label in self._hidden:

@@ -93,9 +93,7 @@ class MapPictures:
 
 
 def _on_black(colors):
-    colors = colors.copy()
-    colors.set_bad("black")
-    return colors
+    return colors.with_extremes(bad="black")
 
 
 def _grey_limits(shown: np.ndarray) -> tuple[float, float]:
@@ -120,9 +118,7 @@ def overview(pictures: MapPictures, k: int, *, max_height_mm: float = 86.0) -> F
         title=f"First echo, TE {pictures.echo_time_ms:g} ms",
     )  # fmt: skip
     values = pictures.r2star(k, window)
-    image = image_panel(
-        right, values, view, colors=_on_black(BLUE_TO_RED), limits=R2STAR_RANGE_HZ, title="$R_2^*$ map"
-    )
+    image = image_panel(right, values, view, colors=_on_black(BLUE_TO_RED), limits=R2STAR_RANGE_HZ, title="$R_2^*$ map")
     for axes in (left, right):
         pictures.outline(axes, k, window)
         edge_marks(axes, view)
@@ -159,7 +155,9 @@ def closeups(pictures: MapPictures, k: int) -> Figure:
     image = image_panel(
         panels[2], errors, view, colors=_on_black(UNCERTAINTY), limits=(0, top), title="Standard error of $R_2^*$"
     )
-    color_bar(figure, image, bar_under(2), "SE (Hz)", horizontal=True, clipped=bool(errors.count() and errors.max() > top))
+    color_bar(
+        figure, image, bar_under(2), "SE (Hz)", horizontal=True, clipped=bool(errors.count() and errors.max() > top)
+    )
     _status_panel(figure, panels[3], cut_slice(pictures.fit.status, k, view, window), view)
     for axes in panels:
         pictures.outline(axes, k, window)
@@ -220,8 +218,8 @@ class RegionDecay:
     Attributes:
         echo_times_ms: measured echo times.
         mean, sd: of the signal over the used voxels, image units; n is their number.
-        curve_times_ms, curve: mean of the voxels' fitted curves on a fine grid from TE 0; the curve is None when the fit
-            knew of field gradients, because the maps alone do not tell what it then predicts.
+        curve_times_ms, curve: mean of the voxels' fitted curves on a fine grid from TE 0; the curve is None when the
+            fit knew of field gradients, because the maps alone do not tell what it then predicts.
         fitted: the same at the measured echo times.
         noise_sigma: noise level, or None.
     """
@@ -320,6 +318,8 @@ def histogram(values_hz: np.ndarray, mean_hz: float, median_hz: float, *, width_
     axes.set_xlabel(R2STAR_LABEL)
     axes.set_ylabel("Voxels")
     axes.set_title("$R_2^*$ of the used voxels")
-    axes.legend(loc="upper right", ncols=2, columnspacing=1.2, frameon=True, framealpha=1, edgecolor="none", borderpad=0.2)
+    axes.legend(
+        loc="upper right", ncols=2, columnspacing=1.2, frameon=True, framealpha=1, edgecolor="none", borderpad=0.2
+    )
     axes.grid(axis="y")
     return figure

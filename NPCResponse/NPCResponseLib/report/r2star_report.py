@@ -104,7 +104,7 @@ def render(report: R2StarReport) -> str:
         measurements=_measurement_rows(report.measurements),
         voxels=_voxel_rows(report),
         facts=_facts(report),
-        css=Markup((TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
+        css=Markup((TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8")),
     )
 
 
@@ -128,7 +128,7 @@ def typeset(plain: str) -> Markup:
     result = str(escape(plain))
     for pattern, replacement in TYPOGRAPHY:
         result = pattern.sub(replacement, result)
-    return Markup(result)  # noqa: S704  escaped above
+    return Markup(result)
 
 
 def format_number(value) -> str:
@@ -221,7 +221,9 @@ def _facts(report: R2StarReport) -> list[tuple[str, str]]:
         ),
     ]
     if report.roi:
-        region = f"{report.segment_name}: {report.slice_rule.label().lower()}" if report.slice_rule else report.segment_name
+        region = (
+            f"{report.segment_name}: {report.slice_rule.label().lower()}" if report.slice_rule else report.segment_name
+        )
         facts.append(("Region", region + (f", eroded by {report.erosion_mm:g} mm" if report.erosion_mm else "")))
         if report.exclusion_names:
             facts.append(("Excluded segments", ", ".join(report.exclusion_names)))

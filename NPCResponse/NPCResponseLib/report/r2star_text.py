@@ -24,16 +24,16 @@ REFERENCES = {
     "2023;23:69. doi:10.1186/s12880-023-01029-y",
     "liu2022": "Liu J et al. Arterial spin labeling of nasopharyngeal carcinoma shows early therapy response. Insights "
     "Imaging 2022;13:114. doi:10.1186/s13244-022-01248-x",
-    "golub1973": "Golub GH, Pereyra V. The differentiation of pseudo-inverses and nonlinear least squares problems whose "
-    "variables separate. SIAM J Numer Anal 1973;10:413-432",
+    "golub1973": "Golub GH, Pereyra V. The differentiation of pseudo-inverses and nonlinear least squares problems "
+    "whose variables separate. SIAM J Numer Anal 1973;10:413-432",
     "gudbjartsson1995": "Gudbjartsson H, Patz S. The Rician distribution of noisy MRI data. Magn Reson Med "
     "1995;34:910-914",
     "pei2015": "Pei M et al. Algorithm for fast monoexponential fitting based on auto-regression on linear operations "
     "(ARLO) of data. Magn Reson Med 2015;73:843-850. doi:10.1002/mrm.25137",
-    "edwards2022": "Edwards LJ et al. Robust and efficient R2* estimation in human brain using log-linear weighted least "
-    "squares. Proc ISMRM 2022;30:1264",
-    "koay2009": "Koay CG, Özarslan E, Pierpaoli C. Probabilistic identification and estimation of noise (PIESNO). J Magn "
-    "Reson 2009;199:94-103",
+    "edwards2022": "Edwards LJ et al. Robust and efficient R2* estimation in human brain using log-linear weighted "
+    "least squares. Proc ISMRM 2022;30:1264",
+    "koay2009": "Koay CG, Özarslan E, Pierpaoli C. Probabilistic identification and estimation of noise (PIESNO). J "
+    "Magn Reson 2009;199:94-103",
     "fernandez2000": "Fernández-Seara MA, Wehrli FW. Postprocessing technique to correct for background gradients in "
     "image-based R2* measurements. Magn Reson Med 2000;44:358-366",
     "yu2008": "Yu H et al. Multiecho water-fat separation and simultaneous R2* estimation with multifrequency fat "
@@ -86,9 +86,8 @@ def _main_defect(fit: R2StarFit, used: np.ndarray, roi: RoiStatistics, n_wanted:
     if lost >= max(suspected, poor):
         return f"{lost} of {n_wanted} voxels could not be fitted."
     if suspected >= poor:
-        return (
-            f"A field gradient is suspected in {suspected} of {roi.n_used} used voxels; it makes their R2* read too high."
-        )
+        share = f"{suspected} of {roi.n_used} used voxels"
+        return f"A field gradient is suspected in {share}; it makes their R2* read too high."
     return f"The decay of {poor} of {roi.n_used} used voxels is not mono-exponential."
 
 
@@ -208,9 +207,10 @@ def _statuses(fit: R2StarFit) -> str:
 
 
 def _region(rule: SliceRule, erosion_mm: float, exclusion_names: Sequence[str]) -> str:
+    section = "the segment's section of largest area"
     region = {
-        SliceRule.LARGEST_SLICE: "The region is the segment's section of largest area",
-        SliceRule.LARGEST_SLICE_AND_NEIGHBORS: "The region is the segment's section of largest area with its two neighbors",
+        SliceRule.LARGEST_SLICE: f"The region is {section}",
+        SliceRule.LARGEST_SLICE_AND_NEIGHBORS: f"The region is {section} with its two neighbors",
         SliceRule.WHOLE_VOLUME: "The region is the whole segment",
     }[rule]
     if exclusion_names:
@@ -218,11 +218,12 @@ def _region(rule: SliceRule, erosion_mm: float, exclusion_names: Sequence[str]) 
     if erosion_mm:
         region += f", eroded in the plane by {erosion_mm:g} mm"
     source = {
-        SliceRule.LARGEST_SLICE: "This is the section that Xu et al. measured for R2* in nasopharyngeal carcinoma {xu2023}.",
-        SliceRule.LARGEST_SLICE_AND_NEIGHBORS: "This is the rule of Liu et al. for perfusion {liu2022}; Xu et al. measured R2* "
-        "on the largest section alone {xu2023}.",
-        SliceRule.WHOLE_VOLUME: "Xu et al. measured R2* on the section of largest area {xu2023}; the two differ where the "
-        "tumor is uneven.",
+        SliceRule.LARGEST_SLICE: "This is the section that Xu et al. measured for R2* in nasopharyngeal carcinoma "
+        "{xu2023}.",
+        SliceRule.LARGEST_SLICE_AND_NEIGHBORS: "This is the rule of Liu et al. for perfusion {liu2022}; Xu et al. "
+        "measured R2* on the largest section alone {xu2023}.",
+        SliceRule.WHOLE_VOLUME: "Xu et al. measured R2* on the section of largest area {xu2023}; the two differ where "
+        "the tumor is uneven.",
     }[rule]
     return (
         f"{region}. {source} The standard error of the mean is the larger of what the voxels' own standard errors and "
@@ -239,10 +240,12 @@ def standing_assumptions(series: EchoSeries, *, gradient_corrected: bool, has_re
             "voxels where the decay shows it are marked, not corrected."
         )
     if series.field_strength_t is None:
-        assumptions.append("The field strength is unknown, so whether the echoes are in phase with fat was not checked.")
+        assumptions.append(
+            "The field strength is unknown, so whether the echoes are in phase with fat was not checked."
+        )
     if has_region:
         assumptions.append(
-            "Voxels are taken as independent in the standard error of the mean; interpolated images make it too small. It "
-            "tells the precision of this scan, not the repeatability between two."
+            "Voxels are taken as independent in the standard error of the mean; interpolated images make it too small. "
+            "It tells the precision of this scan, not the repeatability between two."
         )
     return assumptions

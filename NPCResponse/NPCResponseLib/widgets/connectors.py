@@ -1,7 +1,7 @@
-"""Links between parameter-node types and widgets that Slicer does not link by itself.
+"""Links between a parameter node and the panel, with connectors for types that Slicer does not link by itself.
 
-Importing this file registers them; it must happen before ``connectGui``. Slicer re-imports a module file on Reload but
-not its packages, so nothing is registered twice.
+Importing this file registers the connectors. Slicer re-imports a module file on Reload but not its packages, so nothing
+is registered twice.
 """
 
 import re
@@ -11,6 +11,34 @@ import slicer
 from slicer.parameterNodeWrapper import GuiConnector, parameterNodeGuiConnector
 
 INVALID_TEXT_STYLE = "color: red"
+
+
+class GuiLink:
+    """A parameter node connected to the widgets that carry ``SlicerParameterName``, until ``disconnect``.
+
+    Slicer before 5.12 leaves its observer on the node when the GUI is disconnected (PR 9063). Once Python has collected
+    what that observer calls, the next change of the node crashes; so it is taken off here.
+    """
+
+    def __init__(self, parameterNode, ui):
+        self._parameterNode, self._leftBehind = parameterNode, []
+        cleansUp = hasattr(parameterNode, "_guiVtkObserverTags")
+        if not cleansUp:
+            addObserver = parameterNode.AddObserver
+
+            def remember(*arguments):
+                self._leftBehind.append(addObserver(*arguments))
+                return self._leftBehind[-1]
+
+            parameterNode.AddObserver = remember  # on this object only, hiding the method of its class
+        self._tag = parameterNode.connectGui(ui)
+        if not cleansUp:
+            del parameterNode.AddObserver
+
+    def disconnect(self) -> None:
+        self._parameterNode.disconnectGui(self._tag)
+        for observerTag in self._leftBehind:
+            self._parameterNode.RemoveObserver(observerTag)
 
 
 class _OneWidgetConnector(GuiConnector):

@@ -1,6 +1,7 @@
 """Between the panel's parameters and the R2* job: what is missing, what to run, and where the results go. No Qt."""
 
 import enum
+import re
 
 import slicer
 from slicer.i18n import tr as _
@@ -8,7 +9,7 @@ from slicer.util import NodeModify
 
 from ..echo_times import format_echo_times
 from ..errors import InputError
-from ..mrml.echo_series import find_echo_times
+from ..mrml.echo_series import find_echo_times, proxy_volume
 from ..mrml.r2star import R2StarJob, R2StarOutputs, R2StarSettings
 from . import result_text
 
@@ -70,7 +71,7 @@ class R2StarParameters:
         """The node or nodes with the echoes; empty when none are chosen."""
         if self.values.inputForm is InputForm.SERIES:
             return [self.values.boldSeries] if self.values.boldSeries else []
-        return [node for node in self.values.boldVolumes if node is not None]
+        return sorted((node for node in self.values.boldVolumes if node is not None), key=_naturalOrder)
 
     def reasonNotReady(self) -> str:
         """Why a run cannot start, in one sentence; "" when it can."""
@@ -159,14 +160,11 @@ class R2StarParameters:
         nodes = self.inputNodes()
         if self.values.inputForm is InputForm.VOLUMES and nodes:
             return nodes[0]
-        if nodes and nodes[0].IsA("vtkMRMLSequenceNode"):
-            browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForSequenceNode(nodes[0])
-            if browser is not None:
-                return browser.GetProxyNode(nodes[0])
-        return self.values.s0Map
+        proxy = proxy_volume(nodes[0]) if nodes and nodes[0].IsA("vtkMRMLSequenceNode") else None
+        return proxy or self.values.s0Map
 
     def selectFirstEcho(self) -> None:
-        """Let the sequence's proxy volume show the first echo."""
+        """Let the volume in the scene that shows the sequence show its first echo."""
         nodes = self.inputNodes()
         if nodes and nodes[0].IsA("vtkMRMLSequenceNode"):
             browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForSequenceNode(nodes[0])
@@ -203,3 +201,8 @@ class R2StarParameters:
             for name in TEXTS:
                 setattr(self.values, name, "")
             self.values.focusRas = []
+
+
+def _naturalOrder(node) -> list:
+    """Names with numbers in counting order: echo 2 before echo 10."""
+    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", node.GetName())]

@@ -85,22 +85,22 @@ class R2StarSection:
         self.ui.echoTimesFoundLabel.text = self._parameters.describeEchoTimes()
         if self._layout.isShown:
             self._layout.showQuality(self._parameters.backgroundVolume(), self._parameters.qualityNode())
+        reason = self.updateButtons()
         if self._runner is None:
-            self.ui.statusLabel.text = self._parameters.reasonNotReady()
-        self.updateButtons()
+            self.ui.statusLabel.text = reason
 
-    def updateButtons(self) -> None:
-        """Enable what can be pressed, and let tool tips say why the rest cannot."""
+    def updateButtons(self) -> str:
+        """Enable what can be pressed, and let tool tips say why the rest cannot; returns why Apply cannot."""
         if self._parameters is None:
-            return
+            return ""
         isRunning = self._runner is not None
         for name in INPUT_SECTIONS:
             getattr(self.ui, name).enabled = not isRunning
-        reason = "" if isRunning else self._parameters.reasonNotReady()
+        reasonNotReady = "" if isRunning else self._parameters.reasonNotReady()
         self.ui.applyButton.text = _("Cancel") if isRunning else _("Apply")
         _enable(
             self.ui.applyButton,
-            reason,
+            reasonNotReady,
             _("Stop; nothing is written.") if isRunning else _("Map R2*, measure the tumor and show the results."),
         )
         if not self._layout.isAvailable:
@@ -111,6 +111,7 @@ class R2StarSection:
         _enable(self.ui.showResultsButton, reason, _("Show the maps, the decay plot and the table."))
         reason = "" if self._layout.isShown else _("The results are not on screen.")
         _enable(self.ui.previousLayoutButton, reason, _("Go back to the layout from before."))
+        return reasonNotReady
 
     # -- a run --
 

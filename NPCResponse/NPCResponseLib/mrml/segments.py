@@ -1,0 +1,147 @@
+"""Segments as masks on the grid of an image, with what is lost on the way."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from ..errors import InputError
+from .geometry import as_array, grid_of, linear_matrix, matrix_of, transform_between, transform_points, volume_scale
+
+MM3_PER_ML = 1000.0
+# A warp moves points one by one; this many of a segment's voxels tell well enough which share is outside.
+MAX_WARPED_POINTS = 20_000
+
+
+@dataclass(frozen=True)
+class SegmentMask:
+    """A segment on the grid of a reference volume.
+
+    Attributes:
+        mask: boolean KJI, nearest neighbor; parent transforms of both nodes are honored.
+        name: the segment's name.
+        volume_ml: on the segmentation's own grid, in world coordinates. On a coarser grid it would be off by up to a
+            fifth.
+        outside_fraction: share of the segment that lies outside the reference volume.
+    """
+
+    mask: np.ndarray
+    name: str
+    volume_ml: float
+    outside_fraction: float
+
+
+def segment_id_by_name(segmentation, name_or_id: str) -> str:
+    """The ID of a segment from its name or ID; without either, of the only segment.
+
+    Raises:
+        InputError: there is none, or more than one of that name.
+    """
+    segments = segmentation.GetSegmentation()
+    ids = [segments.GetNthSegmentID(n) for n in range(segments.GetNumberOfSegments())]
+    where = f"segmentation {segmentation.GetName()}"
+    if not ids:
+        raise InputError("it has no segments", where=where, remedy="Draw the region of interest")
+    names = ", ".join(segments.GetSegment(segment_id).GetName() for segment_id in ids)
+    if not name_or_id:
+        if len(ids) == 1:
+            return ids[0]
+        raise InputError(f"it has several segments ({names})", where=where, remedy="Name the one to measure")
+    if name_or_id in ids:
+        return name_or_id
+    matching = [segment_id for segment_id in ids if segments.GetSegment(segment_id).GetName() == name_or_id]
+    if not matching:
+        raise InputError(f"it has no segment {name_or_id!r}", where=where, remedy=f"Choose one of: {names}")
+    if len(matching) > 1:
+        raise InputError(
+            f"{len(matching)} segments are named {name_or_id!r}", where=where, remedy="Rename them, or give the ID"
+        )
+    return matching[0]
+
+
+def segment_mask(segmentation, segment_id: str, reference_volume, *, allow_empty: bool = False) -> SegmentMask:
+    """A segment as a mask on the grid of a volume. Neither node is changed.
+
+    Args:
+        allow_empty: give an empty mask for a segment without voxels, or wholly outside, instead of refusing it.
+
+    Raises:
+        InputError: no such segment; or it is empty, or wholly outside the volume.
+    """
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    if segment is None:
+        raise InputError(
+            f"it has no segment {segment_id!r}", where=f"segmentation {segmentation.GetName()}", remedy="Choose one it has"
+        )
+    where = f"segment {segment.GetName()} of segmentation {segmentation.GetName()}"
+    native = _native_labelmap(segmentation, segment_id)
+    indices_ijk = _segment_indices(native)
+    if not len(indices_ijk):
+        if not allow_empty:
+            raise InputError("the segment is empty", where=where, remedy="Draw the region of interest, or choose another")
+        return SegmentMask(np.zeros(_shape_kji(reference_volume), dtype=bool), segment.GetName(), 0.0, 0.0)
+    to_reference = transform_between(segmentation, reference_volume)
+    mask = _resample(native, reference_volume, to_reference)
+    outside_fraction = _outside_fraction(native, indices_ijk, reference_volume, to_reference)
+    if not mask.any() and not allow_empty:
+        raise _missing(outside_fraction, where, reference_volume.GetName())
+    voxel_mm3 = abs(np.linalg.det(_image_to_ras(native)[:3, :3])) * volume_scale(segmentation)
+    return SegmentMask(mask, segment.GetName(), len(indices_ijk) * voxel_mm3 / MM3_PER_ML, outside_fraction)
+
+
+def _missing(outside_fraction: float, where: str, volume_name: str) -> InputError:
+    if outside_fraction > 0:
+        return InputError(
+            f"the segment lies outside the image {volume_name}", where=where, remedy="Draw it on this image"
+        )
+    return InputError(f"the segment holds no voxel of the image {volume_name}", where=where, remedy="Draw it larger")
+
+
+def _native_labelmap(segmentation, segment_id: str):
+    """The segment on its own grid, 1 inside; made from a surface if that is all there is."""
+    labelmap = slicer.vtkOrientedImageData()
+    slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(
+        segmentation, segment_id, labelmap, False
+    )
+    return labelmap
+
+
+def _segment_indices(labelmap) -> np.ndarray:
+    """(n, 3) voxel indices (i, j, k) of the segment; they count from the labelmap's extent, which need not start at 0."""
+    if labelmap.IsEmpty():
+        return np.empty((0, 3), dtype=int)
+    values = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
+    return np.argwhere(values)[:, ::-1] + np.array(labelmap.GetExtent()[::2])
+
+
+def _image_to_ras(labelmap) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    return as_array(matrix)
+
+
+def _shape_kji(volume) -> tuple[int, int, int]:
+    return tuple(reversed(volume.GetImageData().GetDimensions()))
+
+
+def _resample(labelmap, reference_volume, transform) -> np.ndarray:
+    resampled = slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        labelmap, grid_of(reference_volume), resampled, False, False, transform
+    )
+    values = vtk_to_numpy(resampled.GetPointData().GetScalars())
+    return values.reshape(_shape_kji(reference_volume)) > 0
+
+
+def _outside_fraction(labelmap, indices_ijk: np.ndarray, reference_volume, transform) -> float:
+    if linear_matrix(transform) is None:
+        indices_ijk = indices_ijk[:: max(1, len(indices_ijk) // MAX_WARPED_POINTS)]
+    image_to_ras = _image_to_ras(labelmap)
+    points = transform_points(indices_ijk @ image_to_ras[:3, :3].T + image_to_ras[:3, 3], transform)
+    ras_to_ijk = np.linalg.inv(matrix_of(reference_volume))
+    reference_ijk = points @ ras_to_ijk[:3, :3].T + ras_to_ijk[:3, 3]
+    size = np.array(reference_volume.GetImageData().GetDimensions())
+    inside = np.all((reference_ijk >= -0.5) & (reference_ijk < size - 0.5), axis=1)
+    return float(1 - inside.mean())

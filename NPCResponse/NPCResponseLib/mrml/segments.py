@@ -11,8 +11,8 @@ from ..errors import InputError
 from .geometry import as_array, grid_of, linear_matrix, matrix_of, transform_between, transform_points, volume_scale
 
 MM3_PER_ML = 1000.0
-# A warp moves points one by one; this many of a segment's voxels tell well enough which share is outside.
-MAX_WARPED_POINTS = 20_000
+# So many of a segment's voxels, evenly spread, tell well enough which share is outside; a warp moves them one by one.
+MAX_POINTS, MAX_WARPED_POINTS = 200_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,18 @@ def segment_mask(segmentation, segment_id: str, reference_volume, *, allow_empty
         )
     where = f"segment {segment.GetName()} of segmentation {segmentation.GetName()}"
     native = _native_labelmap(segmentation, segment_id)
-    indices_ijk = _segment_indices(native)
-    if not len(indices_ijk):
+    n_voxels = _count_voxels(native)
+    if not n_voxels:
         if not allow_empty:
             raise InputError("the segment is empty", where=where, remedy="Draw the region of interest, or choose another")
         return SegmentMask(np.zeros(_shape_kji(reference_volume), dtype=bool), segment.GetName(), 0.0, 0.0)
     to_reference = transform_between(segmentation, reference_volume)
     mask = _resample(native, reference_volume, to_reference)
-    outside_fraction = _outside_fraction(native, indices_ijk, reference_volume, to_reference)
+    outside_fraction = _outside_fraction(native, reference_volume, to_reference)
     if not mask.any() and not allow_empty:
         raise _missing(outside_fraction, where, reference_volume.GetName())
     voxel_mm3 = abs(np.linalg.det(_image_to_ras(native)[:3, :3])) * volume_scale(segmentation)
-    return SegmentMask(mask, segment.GetName(), len(indices_ijk) * voxel_mm3 / MM3_PER_ML, outside_fraction)
+    return SegmentMask(mask, segment.GetName(), n_voxels * voxel_mm3 / MM3_PER_ML, outside_fraction)
 
 
 def _missing(outside_fraction: float, where: str, volume_name: str) -> InputError:
@@ -108,12 +108,20 @@ def _native_labelmap(segmentation, segment_id: str):
     return labelmap
 
 
-def _segment_indices(labelmap) -> np.ndarray:
+def _values(labelmap) -> np.ndarray:
+    return vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
+
+
+def _count_voxels(labelmap) -> int:
+    return 0 if labelmap.IsEmpty() else int(np.count_nonzero(_values(labelmap)))
+
+
+def _sample_indices(labelmap, at_most: int) -> np.ndarray:
     """(n, 3) voxel indices (i, j, k) of the segment; they count from the labelmap's extent, which need not start at 0."""
-    if labelmap.IsEmpty():
-        return np.empty((0, 3), dtype=int)
-    values = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
-    return np.argwhere(values)[:, ::-1] + np.array(labelmap.GetExtent()[::2])
+    values = _values(labelmap)
+    inside = np.flatnonzero(values)
+    inside = inside[:: -(-len(inside) // at_most)]
+    return np.stack(np.unravel_index(inside, values.shape)[::-1], axis=1) + np.array(labelmap.GetExtent()[::2])
 
 
 def _image_to_ras(labelmap) -> np.ndarray:
@@ -131,13 +139,12 @@ def _resample(labelmap, reference_volume, transform) -> np.ndarray:
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
         labelmap, grid_of(reference_volume), resampled, False, False, transform
     )
-    values = vtk_to_numpy(resampled.GetPointData().GetScalars())
-    return values.reshape(_shape_kji(reference_volume)) > 0
+    return _values(resampled) > 0
 
 
-def _outside_fraction(labelmap, indices_ijk: np.ndarray, reference_volume, transform) -> float:
-    if linear_matrix(transform) is None:
-        indices_ijk = indices_ijk[:: max(1, len(indices_ijk) // MAX_WARPED_POINTS)]
+def _outside_fraction(labelmap, reference_volume, transform) -> float:
+    at_most = MAX_POINTS if linear_matrix(transform) is not None else MAX_WARPED_POINTS
+    indices_ijk = _sample_indices(labelmap, at_most)
     image_to_ras = _image_to_ras(labelmap)
     points = transform_points(indices_ijk @ image_to_ras[:3, :3].T + image_to_ras[:3, 3], transform)
     ras_to_ijk = np.linalg.inv(matrix_of(reference_volume))

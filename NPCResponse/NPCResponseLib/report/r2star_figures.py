@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from ..relaxometry import R2StarFit, VoxelStatus, predict_signal
 from .figure_parts import (
@@ -29,6 +30,7 @@ PAGE_WIDTH_MM = 180.0
 # One fixed range for every report, so that two of them (before and after treatment) compare at a glance.
 R2STAR_RANGE_HZ = (0.0, 100.0)
 CLOSEUP_MARGIN_MM = 18.0
+TITLE_PAD_OVER_LEGEND = 18.0  # points
 R2STAR_LABEL = "$R_2^*$ (Hz)"
 
 # Ordered by lightness so that they part in grey too; the two that stay in the statistics are hatched as well.
@@ -79,12 +81,13 @@ class MapPictures:
         return window_around(self.view.show(self.roi[k]), self.view.pixel_mm, CLOSEUP_MARGIN_MM, square=True)
 
     def outline(self, axes, k: int, window: Window) -> None:
-        """The region, and dotted what of it was left out."""
+        """The region, and dotted what of it was left out although it has a value (what has none is black anyway)."""
         if self.roi is None:
             return
         roi = cut_slice(self.roi, k, self.view, window)
         if self.used is not None:
-            draw_outline(axes, roi & ~cut_slice(self.used, k, self.view, window), dotted=True)
+            left_out = roi & ~cut_slice(self.used, k, self.view, window) & window.cut(self.fitted(k))
+            draw_outline(axes, left_out, dotted=True)
         draw_outline(axes, roi)
 
     def r2star(self, k: int, window: Window) -> np.ma.MaskedArray:
@@ -135,7 +138,7 @@ def _exceeds(values: np.ma.MaskedArray) -> bool:
 def closeups(pictures: MapPictures, k: int) -> Figure:
     """R2* in both color maps, its standard error, and the status of each voxel, around the region."""
     view, window = pictures.view, pictures.closeup_window(k)
-    gap, title, foot = 3.0, 6.5, 15.0
+    gap, title, foot = 3.0, 6.5, 19.0
     width = (PAGE_WIDTH_MM - 3 * gap) / 4
     values = pictures.r2star(k, window)
     height = width * values.shape[0] * view.pixel_mm[0] / (values.shape[1] * view.pixel_mm[1])
@@ -167,6 +170,7 @@ def closeups(pictures: MapPictures, k: int) -> Figure:
 
 
 def _status_panel(figure: Figure, axes, status: np.ndarray, view: SliceView) -> None:
+    """The statuses in flat colors; their legend runs along the foot of the figure."""
     colors = ListedColormap([STATUS_COLORS[s] for s in VoxelStatus])
     image_panel(axes, status, view, colors=colors, limits=(-0.5, len(VoxelStatus) - 0.5), title="Voxel status")
     present = [s for s in VoxelStatus if np.any(status == s)]
@@ -175,14 +179,15 @@ def _status_panel(figure: Figure, axes, status: np.ndarray, view: SliceView) -> 
             filled = axes.contourf(status == s, levels=[0.5, 1.5], colors="none", hatches=[STATUS_HATCHES[s] * 2])
             filled.set_linewidth(0)
     handles = [
-        Patch(facecolor=STATUS_COLORS[s], hatch=STATUS_HATCHES.get(s, ""), edgecolor="#222222", linewidth=0.5,
-              label=s.label())
+        Patch(
+            facecolor=STATUS_COLORS[s], hatch=STATUS_HATCHES.get(s, ""), edgecolor="#222222", linewidth=0.5,
+            label=s.label(),
+        )
         for s in present
     ]  # fmt: skip
-    axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(-0.02, -0.015), ncols=2 if len(handles) > 3 else 1,
-        fontsize=6.2, handlelength=1.3, handleheight=0.9, labelspacing=0.25, columnspacing=0.8, borderpad=0.1,
-        handletextpad=0.4,
+    figure.legend(
+        handles=handles, loc="lower right", bbox_to_anchor=(1.0, 0.0), ncols=len(handles), fontsize=7,
+        handlelength=1.4, handleheight=0.9, columnspacing=1.3, handletextpad=0.5, borderpad=0.1, borderaxespad=0.0,
     )  # fmt: skip
 
 
@@ -259,34 +264,42 @@ def decay_plot(decay: RegionDecay, *, width_mm: float = 88.0) -> Figure:
     """Mean signal of the region with the scatter of its voxels, the fitted curve, the noise floor; residuals below."""
     figure = figure_mm(width_mm, 72)
     with_curve = decay.curve is not None
-    main = axes_mm(figure, 14, 29 if with_curve else 10, width_mm - 16, 38 if with_curve else 57)
+    main = axes_mm(figure, 14, 29 if with_curve else 10, width_mm - 16, 33 if with_curve else 52)
     main.errorbar(
         decay.echo_times_ms, decay.mean, yerr=decay.sd, fmt="o", color="#222222", ecolor="#777777", elinewidth=0.9,
-        capsize=2.2, label="measured mean ± SD of voxels", zorder=3,
+        capsize=2.2, label="mean ± SD", zorder=3,
     )  # fmt: skip
     top = (decay.mean + decay.sd).max()
     if with_curve:
         top = max(top, decay.curve[0])
         _draw_fit(figure, main, decay, width_mm)
     if decay.noise_sigma:
-        main.axhline(decay.noise_sigma, color="#33658A", linewidth=1.0, linestyle=(0, (4, 2)), label="noise level σ")
+        main.axhline(decay.noise_sigma, color="#33658A", linewidth=1.0, linestyle=(0, (4, 2)), label="noise σ")
     main.set_xlim(0, decay.curve_times_ms[-1])
     main.set_ylim(0, top * 1.06)
     main.set_xlabel("" if with_curve else "Echo time (ms)")
     main.set_ylabel("Signal (image units)")
-    main.set_title("Decay in the region")
+    main.set_title("Decay in the region", pad=TITLE_PAD_OVER_LEGEND)
     main.grid(axis="y")
     handles, labels = main.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda n: not labels[n].startswith("measured"))
-    main.legend([handles[n] for n in order], [labels[n] for n in order], loc="upper right")
+    order = sorted(range(len(labels)), key=lambda n: not labels[n].startswith("mean"))
+    _legend_under_title(main, [handles[n] for n in order], [labels[n] for n in order])
     return figure
+
+
+def _legend_under_title(axes, handles, labels) -> None:
+    """In a row above the axes, where no curve can run through it."""
+    axes.legend(
+        handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(labels), columnspacing=1.4,
+        handlelength=1.8, handletextpad=0.5, borderpad=0.3, borderaxespad=0.0,
+    )  # fmt: skip
 
 
 def _draw_fit(figure: Figure, main, decay: RegionDecay, width_mm: float) -> None:
     """The curve (dashed before the first echo, where nothing was measured) and the misfit below."""
     measured = decay.curve_times_ms >= decay.echo_times_ms[0]
     main.plot(decay.curve_times_ms, decay.curve, color="#B2182B", linewidth=1.0, linestyle=(0, (2, 2)))
-    main.plot(decay.curve_times_ms[measured], decay.curve[measured], color="#B2182B", label="fitted curve")
+    main.plot(decay.curve_times_ms[measured], decay.curve[measured], color="#B2182B", label="fit")
     main.tick_params(labelbottom=False)
     below = axes_mm(figure, 14, 10, width_mm - 16, 13)
     residual = 100 * (decay.mean - decay.fitted) / decay.mean[0]
@@ -305,7 +318,7 @@ def _draw_fit(figure: Figure, main, decay: RegionDecay, width_mm: float) -> None
 def histogram(values_hz: np.ndarray, mean_hz: float, median_hz: float, *, width_mm: float = 88.0) -> Figure:
     """R2* of the used voxels, with mean and median."""
     figure = figure_mm(width_mm, 72)
-    axes = axes_mm(figure, 14, 10, width_mm - 16, 57)
+    axes = axes_mm(figure, 14, 10, width_mm - 16, 52)
     low, high = np.percentile(values_hz, [0.5, 99.5]) if len(values_hz) > 20 else (values_hz.min(), values_hz.max())
     spread = max(high - low, 1.0)
     edges = np.linspace(max(0.0, low - 0.1 * spread), high + 0.1 * spread, 31)
@@ -313,13 +326,12 @@ def histogram(values_hz: np.ndarray, mean_hz: float, median_hz: float, *, width_
     counts, _, _ = axes.hist(clipped, bins=edges, color="#9FB4C4", edgecolor="white", linewidth=0.4)
     axes.axvline(mean_hz, color="#B2182B", label=f"mean {mean_hz:.1f} Hz")
     axes.axvline(median_hz, color="#222222", linestyle=(0, (3, 2)), label=f"median {median_hz:.1f} Hz")
-    axes.set_ylim(0, counts.max() * 1.25)
+    axes.set_ylim(0, counts.max() * 1.08)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel(R2STAR_LABEL)
     axes.set_ylabel("Voxels")
-    axes.set_title("$R_2^*$ of the used voxels")
-    axes.legend(
-        loc="upper right", ncols=2, columnspacing=1.2, frameon=True, framealpha=1, edgecolor="none", borderpad=0.2
-    )
+    axes.set_title("$R_2^*$ of the used voxels", pad=TITLE_PAD_OVER_LEGEND)
+    _legend_under_title(axes, *axes.get_legend_handles_labels())
     axes.grid(axis="y")
     return figure

@@ -103,15 +103,18 @@ class R2StarSection:
             reasonNotReady,
             _("Stop; nothing is written.") if isRunning else _("Map R2*, measure the tumor and show the results."),
         )
-        if not self._layout.isAvailable:
-            reason = _("There is no main window to show results in.")
-        else:
-            hasResults = self._parameters.values.r2starMap is not None
-            reason = "" if hasResults else _("There is no R2* map yet. Press Apply first.")
-        _enable(self.ui.showResultsButton, reason, _("Show the maps, the decay plot and the table."))
+        _enable(
+            self.ui.showResultsButton, self._reasonNothingToShow(), _("Show the maps, the decay plot and the table.")
+        )
         reason = "" if self._layout.isShown else _("The results are not on screen.")
         _enable(self.ui.previousLayoutButton, reason, _("Go back to the layout from before."))
         return reasonNotReady
+
+    def _reasonNothingToShow(self) -> str:
+        if not self._layout.isAvailable:
+            return _("There is no main window to show results in.")
+        hasResults = self._parameters.values.r2starMap is not None
+        return "" if hasResults else _("There is no R2* map yet. Press Apply first.")
 
     # -- a run --
 

@@ -77,8 +77,8 @@ def notesText(result) -> str:
             times=format_echo_times(result.series.echo_times_ms), source=escape(result.series.echo_times_source)
         ),
     )
-    warnings = "".join(f"<li>{escape(warning)}</li>" for warning in uniqueWarnings(result))
-    return "<br>".join(facts) + (f"<ul>{warnings}</ul>" if warnings else "<br>" + _("No warnings."))
+    warnings = [f"• {escape(warning)}" for warning in uniqueWarnings(result)]
+    return "<br>".join((*facts, *(warnings or [_("No warnings.")])))
 
 
 def uniqueWarnings(result) -> list[str]:

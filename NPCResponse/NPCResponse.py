@@ -67,10 +67,20 @@ def registerSampleData() -> None:
             uris=[],
             fileNames=[],
             nodeNames=[],
-            customDownloader=lambda source: NPCResponseLogic().loadPhantom(),
+            customDownloader=simulateSampleData,
         )
     except Exception:
         logging.exception("NPCResponse: sample data could not be registered")
+
+
+def simulateSampleData(_source=None):
+    """The click on the sample data: simulate the patient and show the first echo from before treatment."""
+    from NPCResponseLib.mrml.echo_series import reference_volume
+
+    patient = NPCResponseLogic().loadPhantom()
+    if slicer.app.layoutManager() is not None:
+        slicer.util.setSliceViewerLayers(background=reference_volume(patient.pre), foreground=None, fit=True)
+    return patient
 
 
 @parameterNodeWrapper

@@ -7,6 +7,7 @@ import slicer
 
 from ..phantom import SEGMENT_NAMES, PhantomAcquisition, TimePoint, simulate_bold
 from .echo_series import add_echo_series_to_scene, reference_volume
+from .hierarchy import place_beside
 
 SEGMENT_COLORS = {
     "tumor": (0.94, 0.78, 0.19),
@@ -33,8 +34,9 @@ def add_phantom_to_scene(snr: float = 50.0, peak_gradient_ut_per_m: float = 0.0)
     for time_point in TimePoint:
         acquisition = simulate_bold(time_point, snr=snr, peak_gradient_ut_per_m=peak_gradient_ut_per_m)
         series = add_echo_series_to_scene(acquisition.series)
-        nodes[time_point.value] = series
-        nodes[f"{time_point.value}_segmentation"] = add_phantom_segmentation(acquisition, reference_volume(series))
+        segmentation = add_phantom_segmentation(acquisition, reference_volume(series))
+        place_beside(segmentation, series)
+        nodes |= {time_point.value: series, f"{time_point.value}_segmentation": segmentation}
     return PhantomNodes(**nodes)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import slicer
 import vtk
 from slicer import (
+    vtkMRMLLabelMapVolumeNode,
     vtkMRMLPlotChartNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
@@ -126,7 +127,7 @@ class NPCResponseParameterNode:
     s0Map: vtkMRMLScalarVolumeNode | None
     standardErrorMap: vtkMRMLScalarVolumeNode | None
     rSquaredMap: vtkMRMLScalarVolumeNode | None
-    statusMap: vtkMRMLScalarVolumeNode | None
+    statusMap: vtkMRMLLabelMapVolumeNode | None
     resultTable: vtkMRMLTableNode | None
     decayChart: vtkMRMLPlotChartNode | None
     resultSource: vtkMRMLSequenceNode | vtkMRMLScalarVolumeNode | None

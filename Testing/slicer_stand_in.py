@@ -169,16 +169,22 @@ class CollapsibleButton(Widget):
 
 
 class NodeComboBox(Widget):
-    """One node or none. A test, like the scene, may hand it any node."""
+    """One node or none; a node of a class that it does not offer becomes none, as in the real one."""
 
     def __init__(self):
         super().__init__()
-        self._node, self.nodeTypes, self.noneEnabled = None, (), False
+        self._node, self.nodeTypes, self.showChildNodeTypes = None, (), True
 
     def currentNode(self):
         return self._node
 
+    def _offers(self, node) -> bool:
+        types = self.nodeTypes or ("vtkMRMLNode",)
+        return node.GetClassName() in types or (self.showChildNodeTypes and any(node.IsA(name) for name in types))
+
     def setCurrentNode(self, node) -> None:
+        if node is not None and not self._offers(node):
+            node = None
         if node is not self._node:
             self._node = node
             self.currentNodeChanged.emit(node)
@@ -299,6 +305,8 @@ def widgets_of(ui_path: Path) -> types.SimpleNamespace:
                 widget._properties[item.get("name")] = value
             elif item.get("name") == "text":
                 widget.text = value
+            elif item.get("name") == "showChildNodeTypes":
+                widget.showChildNodeTypes = value == "true"
             elif item.get("name") in ("minimum", "maximum", "singleStep", "decimals"):
                 setattr(widget, item.get("name"), float(value) if "." in value else int(value))
         setattr(ui, element.get("name"), widget)

@@ -170,7 +170,9 @@ def result():
         roi_mask=roi_mask,
         settings=types.SimpleNamespace(slice_rule=SliceRule.LARGEST_SLICE),
         warnings=("From a test.", "Twice is once."),
-        measurements=[types.SimpleNamespace(segment="tumor & edge")],
+        segment_name="tumor & edge",
+        gradient_correction="Nothing was corrected.",
+        assumptions=("Milliseconds were taken.",),
     )
 
 
@@ -199,6 +201,7 @@ def test_notes_tell_method_echo_times_and_each_warning_once(widgets, result):
     text = widgets.load("result_text").notesText(result)
     assert "6.71 / 13.42 / 20.13 / 26.84 / 33.55 ms (sequence index)" in text
     assert result.fit.method.label() in text
+    assert "Milliseconds were taken." in text
     assert text.count("From a test.") == 1
     assert "Twice is once." in text
 

@@ -480,7 +480,8 @@ def test_second_view_follows_the_chosen_quality_map(panel, layout_manager):
     panel.apply()
     panel.ui.qualityMapComboBox.currentIndex = 1
     quality = layout_manager.sliceWidget("NPCQuality").composite
-    assert quality.GetForegroundVolumeID() == panel.values.statusMap.GetID()
+    assert quality.GetLabelVolumeID() == panel.values.statusMap.GetID()
+    assert quality.GetForegroundVolumeID() is None
 
 
 @needs_slicer_source

@@ -1,7 +1,8 @@
 """A real MRML scene without the Slicer application, on the ``slicer-core`` wheel.
 
-``start()`` does what the desktop application does before modules load: a scene with colors, units and subject hierarchy,
-data input and output, and one logic per module. Everything is Slicer's own; only ``slicer.app`` is a stand-in.
+``start()`` does what the desktop application does before modules load: a scene with colors, units and subject
+hierarchy, data input and output, and one logic per module. All of it is Slicer's own; only ``slicer.app`` is a
+stand-in.
 """
 
 import colorsys

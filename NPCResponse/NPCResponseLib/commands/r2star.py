@@ -357,14 +357,17 @@ def _measure(request: Request, series, show_fraction, interruption: Interruption
     """The job on the headless scene, the same that runs behind the button in Slicer."""
     from .. import headless
 
-    headless.start()
+    headless.start().Clear(0)  # what an earlier run in the same process left would end in the saved scene
     from ..mrml import echo_series, files, segments
     from ..mrml.r2star import R2StarJob, R2StarSettings
-    from ..relaxometry import R2StarMethod
+    from ..relaxometry import R2StarMethod, VoxelStatus
     from ..rois import SliceRule
 
     node = echo_series.add_echo_series_to_scene(series)
-    segmentation = files.load_segmentation(request.segmentation) if request.segmentation else None
+    # Nodes get neutral names (an empty one means: the file's), because they are saved in the scene.
+    regions_name, field_name = ("", "") if request.show_file_names else ("regions", "field map")
+    segmentation = files.load_segmentation(request.segmentation, regions_name) if request.segmentation else None
+    b0_map = files.load_volume(request.b0_map, field_name) if request.b0_map else None
     settings = R2StarSettings(
         method=R2StarMethod(request.method),
         noise_sigma=request.noise_sigma,
@@ -379,9 +382,15 @@ def _measure(request: Request, series, show_fraction, interruption: Interruption
         segmentation=segmentation,
         segment_id=segments.segment_id_by_name(segmentation, request.segment) if segmentation else "",
         exclusion_ids=tuple(segments.segment_id_by_name(segmentation, name) for name in request.exclude),
-        b0_map=files.load_volume(request.b0_map) if request.b0_map else None,
+        b0_map=b0_map,
+        reading_warnings=series.warnings,
     )
     for fraction in job.steps():
         show_fraction(fraction)
         interruption.check()
-    return job.finish()
+    result = job.finish()
+    counts = result.fit.status_counts()
+    if not any(counts[status] for status in VoxelStatus if status.is_fitted):
+        told = ", ".join(f"{n} {status.label()}" for status, n in counts.items() if n)
+        raise InputError(f"no voxel of the image could be fitted ({told})", remedy="Check images and echo times")
+    return result

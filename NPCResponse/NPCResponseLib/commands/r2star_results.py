@@ -33,8 +33,8 @@ def needed_bytes(series) -> int:
 
 def write_results(request: Request, result, folder: Path, progress, interruption) -> Results:
     """Write every file of a result into a (staging) folder."""
+    from ..measurement import write_measurements
     from ..mrml import files
-    from ..mrml.measurements import write_measurements
 
     nodes = result.outputs
     maps = dict(
@@ -82,7 +82,7 @@ def build_report(request: Request, result) -> R2StarReport:
         segment_name=result.segment_name,
         slice_rule=result.settings.slice_rule if result.roi else None,
         erosion_mm=result.settings.erosion_mm,
-        exclusion_names=request.exclude,
+        exclusion_names=result.exclusion_names,
         gradient_correction=result.gradient_correction,
         measurements=result.measurements,
         assumptions=tuple(result.assumptions),

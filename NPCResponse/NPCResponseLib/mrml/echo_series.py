@@ -4,8 +4,8 @@ A series is a sequence node, one multi-component volume (vector or multi-volume 
 per echo.
 """
 
+import itertools
 import math
-import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..echo_series import EchoSeries
 from ..errors import InputError
 from . import echo_time_sources
 from .dicom_facts import instance_facts
-from .geometry import matrix_of, set_matrix
+from .geometry import matrix_of, on_one_grid, set_matrix
 from .hierarchy import place_beside
 
 INDEX_NAME, INDEX_UNIT = "EchoTime", "ms"
@@ -24,8 +24,6 @@ INDEX_NAME, INDEX_UNIT = "EchoTime", "ms"
 FIELD_STRENGTH_ATTRIBUTE = "NPCResponse.FieldStrengthT"
 SLICE_THICKNESS_ATTRIBUTE = "NPCResponse.SliceThicknessMm"
 PHASE_ROLE = "NPCResponse.Phase"
-# Two echoes lie on one grid if no corner voxel is farther off than this share of the smallest voxel edge.
-MAX_CORNER_SHIFT = 0.01
 DISPLAY_PERCENTILES = (1.0, 99.5)  # of the first echo, so that all echoes are seen in one window
 
 
@@ -87,7 +85,7 @@ def reference_volume(nodes):
     if not container.IsA("vtkMRMLSequenceNode"):
         return images[0]
     proxy = proxy_volume(container)
-    return proxy if proxy is not None and _on_one_grid(images[0], proxy) else images[0]
+    return proxy if proxy is not None and on_one_grid(images[0], proxy) else images[0]
 
 
 def proxy_volume(sequence):
@@ -112,14 +110,17 @@ def _container(nodes):
     if not isinstance(nodes, (list, tuple)):
         return nodes
     if not nodes:
-        raise InputError("no image was given", remedy="Give a sequence, a multi-component volume or one volume per echo")
+        raise InputError(
+            "no image was given", remedy="Give a sequence, a multi-component volume or one volume per echo"
+        )
     return nodes[0]
 
 
 def _series_name(nodes) -> str:
     if isinstance(nodes, (list, tuple)) and len(nodes) > 1:
-        common = os.path.commonprefix([node.GetName() for node in nodes]).rstrip(" _-.([")
-        return common or nodes[0].GetName()
+        letters = zip(*(node.GetName() for node in nodes), strict=False)
+        common = "".join(column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, letters))
+        return common.rstrip(" _-.([") or nodes[0].GetName()
     return _container(nodes).GetName()
 
 
@@ -177,7 +178,7 @@ def _attribute_number(node, name: str) -> float | None:
 def _check_one_grid(images: Sequence) -> None:
     first = images[0]
     for image in images[1:]:
-        if not _on_one_grid(first, image):
+        if not on_one_grid(first, image):
             raise InputError(
                 f"its geometry (size, spacing, position or orientation) differs from that of {first.GetName()}",
                 where=f"volume {image.GetName()}",
@@ -189,15 +190,6 @@ def _check_one_grid(images: Sequence) -> None:
                 where=f"volume {image.GetName()}",
                 remedy="Put all echoes under the same transform, or none",
             )
-
-
-def _on_one_grid(first, other) -> bool:
-    size = first.GetImageData().GetDimensions()
-    if other.GetImageData() is None or other.GetImageData().GetDimensions() != size:
-        return False
-    corners_ijk = np.array(np.meshgrid(*[(0, n - 1) for n in size], [1])).reshape(4, -1)
-    shift_mm = np.linalg.norm(((matrix_of(first) - matrix_of(other)) @ corners_ijk)[:3], axis=0).max()
-    return bool(shift_mm <= MAX_CORNER_SHIFT * min(first.GetSpacing()))
 
 
 # -- values to nodes --

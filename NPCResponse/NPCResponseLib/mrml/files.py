@@ -1,7 +1,6 @@
 """Nodes and scenes from and to files, through Slicer's storage nodes. Nothing half-written ever has its final name."""
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +90,9 @@ def _read(storage, node, path: Path, kind: str) -> None:
         success = storage.ReadData(node)
     if not success or not _has_data(node):
         slicer.mrmlScene.RemoveNode(node)
-        raise InputError(f"the {kind} cannot be read", where=str(path), remedy="It may be damaged or cut off; copy it again")
+        raise InputError(
+            f"the {kind} cannot be read", where=str(path), remedy="It may be damaged or cut off; copy it again"
+        )
 
 
 def _can_write(storage, node, file_name: str) -> bool:
@@ -140,7 +141,7 @@ def _written_aside(path: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=".npc-", dir=path.parent) as folder, _quiet():
             yield Path(folder) / path.name
             for written in sorted(Path(folder).iterdir()):  # a table brings a second file that describes its columns
-                os.replace(written, path.parent / written.name)
+                written.replace(path.parent / written.name)
     except OSError as error:
         raise InputError(
             f"cannot be written ({error.strerror or error})", where=str(path), remedy="Choose another place"

@@ -3,6 +3,10 @@
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+# Two images lie on one grid if no corner voxel is farther off than this share of the smallest voxel edge.
+MAX_CORNER_SHIFT = 0.01
 
 
 def matrix_of(volume) -> np.ndarray:
@@ -26,6 +30,18 @@ def as_vtk_matrix(array: np.ndarray):
     return matrix
 
 
+def on_one_grid(first, other) -> bool:
+    """Whether two volumes have the same voxels, each in its own RAS."""
+    if first.GetImageData() is None or other.GetImageData() is None:
+        return False
+    size = first.GetImageData().GetDimensions()
+    if other.GetImageData().GetDimensions() != size:
+        return False
+    corners_ijk = np.array(np.meshgrid(*[(0, n - 1) for n in size], [1])).reshape(4, -1)
+    shift_mm = np.linalg.norm(((matrix_of(first) - matrix_of(other)) @ corners_ijk)[:3], axis=0).max()
+    return bool(shift_mm <= MAX_CORNER_SHIFT * min(first.GetSpacing()))
+
+
 def grid_of(volume):
     """The voxel grid of a volume as an oriented image without voxels, in the volume's own RAS."""
     grid = slicer.vtkOrientedImageData()
@@ -45,6 +61,26 @@ def transform_between(source, target):
         source.GetParentTransformNode(), target.GetParentTransformNode(), transform
     )
     return transform
+
+
+def resample(image, reference_volume, transform, *, linear: bool) -> np.ndarray:
+    """Values of an oriented image at the voxels of a volume, KJI; 0 outside the image.
+
+    Args:
+        image: vtkOrientedImageData.
+        transform: from the image's coordinates to those of the volume.
+        linear: interpolate; else the nearest voxel's value.
+    """
+    resampled = slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        image, grid_of(reference_volume), resampled, linear, False, transform
+    )
+    return values_of(resampled)
+
+
+def values_of(image) -> np.ndarray:
+    """The scalars of an image as a KJI array; a view."""
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
 
 
 def linear_matrix(transform) -> np.ndarray | None:

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
 from ..errors import InputError
-from .geometry import as_array, grid_of, linear_matrix, matrix_of, transform_between, transform_points, volume_scale
+from .geometry import (
+    as_array,
+    linear_matrix,
+    matrix_of,
+    resample,
+    transform_between,
+    transform_points,
+    values_of,
+    volume_scale,
+)
 
 MM3_PER_ML = 1000.0
 # So many of a segment's voxels, evenly spread, tell well enough which share is outside; a warp moves them one by one.
@@ -22,13 +30,14 @@ class SegmentMask:
     Attributes:
         mask: boolean KJI, nearest neighbor; parent transforms of both nodes are honored.
         name: the segment's name.
-        volume_ml: on the segmentation's own grid, in world coordinates. On a coarser grid it would be off by up to a
-            fifth.
+        n_native_voxels: of the segment on the segmentation's own grid.
+        volume_ml: of those, in world coordinates; on a coarser grid it would be off by up to a fifth.
         outside_fraction: share of the segment that lies outside the reference volume.
     """
 
     mask: np.ndarray
     name: str
+    n_native_voxels: int
     volume_ml: float
     outside_fraction: float
 
@@ -73,22 +82,26 @@ def segment_mask(segmentation, segment_id: str, reference_volume, *, allow_empty
     segment = segmentation.GetSegmentation().GetSegment(segment_id)
     if segment is None:
         raise InputError(
-            f"it has no segment {segment_id!r}", where=f"segmentation {segmentation.GetName()}", remedy="Choose one it has"
+            f"it has no segment {segment_id!r}",
+            where=f"segmentation {segmentation.GetName()}",
+            remedy="Choose one it has",
         )
     where = f"segment {segment.GetName()} of segmentation {segmentation.GetName()}"
     native = _native_labelmap(segmentation, segment_id)
     n_voxels = _count_voxels(native)
     if not n_voxels:
         if not allow_empty:
-            raise InputError("the segment is empty", where=where, remedy="Draw the region of interest, or choose another")
-        return SegmentMask(np.zeros(_shape_kji(reference_volume), dtype=bool), segment.GetName(), 0.0, 0.0)
+            raise InputError(
+                "the segment is empty", where=where, remedy="Draw the region of interest, or choose another"
+            )
+        return SegmentMask(np.zeros(_shape_kji(reference_volume), dtype=bool), segment.GetName(), 0, 0.0, 0.0)
     to_reference = transform_between(segmentation, reference_volume)
-    mask = _resample(native, reference_volume, to_reference)
+    mask = resample(native, reference_volume, to_reference, linear=False) > 0
     outside_fraction = _outside_fraction(native, reference_volume, to_reference)
     if not mask.any() and not allow_empty:
         raise _missing(outside_fraction, where, reference_volume.GetName())
     voxel_mm3 = abs(np.linalg.det(_image_to_ras(native)[:3, :3])) * volume_scale(segmentation)
-    return SegmentMask(mask, segment.GetName(), n_voxels * voxel_mm3 / MM3_PER_ML, outside_fraction)
+    return SegmentMask(mask, segment.GetName(), n_voxels, n_voxels * voxel_mm3 / MM3_PER_ML, outside_fraction)
 
 
 def _missing(outside_fraction: float, where: str, volume_name: str) -> InputError:
@@ -108,17 +121,13 @@ def _native_labelmap(segmentation, segment_id: str):
     return labelmap
 
 
-def _values(labelmap) -> np.ndarray:
-    return vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
-
-
 def _count_voxels(labelmap) -> int:
-    return 0 if labelmap.IsEmpty() else int(np.count_nonzero(_values(labelmap)))
+    return 0 if labelmap.IsEmpty() else int(np.count_nonzero(values_of(labelmap)))
 
 
 def _sample_indices(labelmap, at_most: int) -> np.ndarray:
-    """(n, 3) voxel indices (i, j, k) of the segment; they count from the labelmap's extent, which need not start at 0."""
-    values = _values(labelmap)
+    """(n, 3) voxel indices (i, j, k) of the segment, counted as the extent does, which need not start at 0."""
+    values = values_of(labelmap)
     inside = np.flatnonzero(values)
     inside = inside[:: -(-len(inside) // at_most)]
     return np.stack(np.unravel_index(inside, values.shape)[::-1], axis=1) + np.array(labelmap.GetExtent()[::2])
@@ -132,14 +141,6 @@ def _image_to_ras(labelmap) -> np.ndarray:
 
 def _shape_kji(volume) -> tuple[int, int, int]:
     return tuple(reversed(volume.GetImageData().GetDimensions()))
-
-
-def _resample(labelmap, reference_volume, transform) -> np.ndarray:
-    resampled = slicer.vtkOrientedImageData()
-    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-        labelmap, grid_of(reference_volume), resampled, False, False, transform
-    )
-    return _values(resampled) > 0
 
 
 def _outside_fraction(labelmap, reference_volume, transform) -> float:

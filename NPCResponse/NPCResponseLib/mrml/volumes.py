@@ -8,7 +8,6 @@ import slicer.util
 
 from ..relaxometry import VoxelStatus
 from .geometry import matrix_of, set_matrix
-from .hierarchy import place_beside
 
 # (code, coding scheme, meaning); codes of the DICOM and UCUM dictionaries, else our own.
 HERTZ = ("Hz", "UCUM", "Hz")
@@ -18,8 +17,8 @@ NO_UNIT = ("1", "UCUM", "no units")
 
 BLUE_TO_RED_NAME = "NPC blue to red"
 STATUS_COLORS_NAME = "NPC voxel status"
-# Red, green, blue at equal steps: the order of colors that papers on R2* use, with its ends not too dark to tell.
-BLUE_TO_RED = ((0.0, 0.0, 0.8), (0.0, 0.55, 1.0), (0.2, 0.85, 0.7), (0.95, 0.9, 0.2), (1.0, 0.5, 0.0), (0.8, 0.0, 0.0))
+# Blue, cyan, green, yellow, red in equal steps: the colors of R2* in the papers, and in this project's report.
+BLUE_TO_RED = ((0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 1, 0), (1, 0, 0))
 N_COLORS = 256
 STATUS_COLORS = {
     VoxelStatus.OK: (0.0, 0.0, 0.0, 0.0),
@@ -161,7 +160,6 @@ def _color_table(name: str, rows: list[tuple[str, tuple[float, float, float, flo
     node.SetNumberOfColors(len(rows))
     for index, (label, color) in enumerate(rows):
         node.SetColor(index, label, *color)
-    node.NamesInitialisedOn()
     return node
 
 

@@ -168,7 +168,7 @@ def _pictures(report: R2StarReport) -> dict[str, str]:
 
 def _assumptions(report: R2StarReport) -> list[str]:
     standing = text.standing_assumptions(
-        report.series, gradient_corrected=bool(report.gradient_correction), has_region=report.roi is not None
+        gradient_corrected=bool(report.gradient_correction), has_region=report.roi is not None
     )
     own = [report.cloak(sentence) for sentence in report.assumptions]
     return list(dict.fromkeys([*own, *standing]))

@@ -231,17 +231,13 @@ def _region(rule: SliceRule, erosion_mm: float, exclusion_names: Sequence[str]) 
     )
 
 
-def standing_assumptions(series: EchoSeries, *, gradient_corrected: bool, has_region: bool) -> list[str]:
+def standing_assumptions(*, gradient_corrected: bool, has_region: bool) -> list[str]:
     """What every such measurement takes for granted and a reader should know."""
     assumptions = ["One decay rate per voxel: no separate fat or blood compartment, no motion between echoes."]
     if not gradient_corrected:
         assumptions.append(
             "The magnetic field is even across each slice. Near air and bone it is not, and R2* reads too high there; "
             "voxels where the decay shows it are marked, not corrected."
-        )
-    if series.field_strength_t is None:
-        assumptions.append(
-            "The field strength is unknown, so whether the echoes are in phase with fat was not checked."
         )
     if has_region:
         assumptions.append(

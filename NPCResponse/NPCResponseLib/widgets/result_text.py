@@ -38,7 +38,7 @@ def regionText(result) -> str:
                 sd=roi.sd, median=roi.median, q1=roi.q1, q3=roi.q3
             ),
             _("{segment}, {rule}, slice {slices}, in {series}").format(
-                segment=escape(result.measurements[0].segment),
+                segment=escape(result.segment_name),
                 rule=escape(result.settings.slice_rule.label().lower()),
                 slices=slices,
                 series=escape(result.series.name),
@@ -69,7 +69,7 @@ def voxelsText(result) -> str:
 
 
 def notesText(result) -> str:
-    """Method, echo times and every warning."""
+    """Method, echo times, what was assumed, and every warning."""
     fit = result.fit
     facts = (
         _("Method: {method} ({reason})").format(method=fit.method.label(), reason=escape(fit.method_reason)),
@@ -77,8 +77,9 @@ def notesText(result) -> str:
             times=format_echo_times(result.series.echo_times_ms), source=escape(result.series.echo_times_source)
         ),
     )
+    remarks = [escape(text) for text in (result.gradient_correction, *result.assumptions) if text]
     warnings = [f"• {escape(warning)}" for warning in uniqueWarnings(result)]
-    return "<br>".join((*facts, *(warnings or [_("No warnings.")])))
+    return "<br>".join((*facts, *remarks, *(warnings or [_("No warnings.")])))
 
 
 def uniqueWarnings(result) -> list[str]:

@@ -93,16 +93,19 @@ class ResultsLayout:
 
 
 def showMap(viewName: str, background, mapNode) -> None:
-    """Lay a map over an image in one slice view and give it a color legend there."""
+    """Lay a map over an image in one slice view, and let its color legend appear there only."""
     widget = slicer.app.layoutManager().sliceWidget(viewName)
     composite = widget.mrmlSliceCompositeNode()
-    isOverlay = background is not None and background is not mapNode
-    composite.SetBackgroundVolumeID(_id(background or mapNode))
-    composite.SetForegroundVolumeID(_id(mapNode) if isOverlay else None)
-    composite.SetForegroundOpacity(MAP_OPACITY if isOverlay else 0.0)
-    composite.SetLabelVolumeID(None)
-    if mapNode is not None:
-        _showLegend(mapNode, viewName)
+    isLabelMap = mapNode is not None and mapNode.IsA("vtkMRMLLabelMapVolumeNode")
+    composite.SetBackgroundVolumeID(_id(background))
+    composite.SetForegroundVolumeID(None if isLabelMap else _id(mapNode))
+    composite.SetForegroundOpacity(MAP_OPACITY)
+    composite.SetLabelVolumeID(_id(mapNode) if isLabelMap else None)
+    composite.SetLabelOpacity(MAP_OPACITY)
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(mapNode) if mapNode is not None else None
+    if legend is not None:
+        legend.SetViewNodeIDs([widget.mrmlSliceNode().GetID()])
+        legend.SetVisibility(True)
     widget.sliceController().fitSliceToBackground()
 
 
@@ -117,22 +120,6 @@ def lookAt(volume, pointRas) -> None:
         if len(pointRas) == 3:
             sliceNode.JumpSliceByOffsetting(*pointRas)
             widget.sliceLogic().SnapSliceOffsetToIJK()
-
-
-def _showLegend(mapNode, viewName: str) -> None:
-    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(mapNode)
-    if legend is None:
-        return
-    units = mapNode.GetVoxelValueUnits()
-    name = mapNode.GetVoxelValueQuantity()
-    title = (name.GetCodeMeaning() if name else None) or mapNode.GetName()
-    legend.SetTitleText(f"{title} ({units.GetCodeMeaning()})" if units and units.GetCodeMeaning() else title)
-    legend.SetLabelFormat("%.3g")
-    legend.SetNumberOfLabels(5)
-    legend.GetTitleTextProperty().SetFontSize(10)
-    legend.SetSize(0.08, 0.5)
-    legend.SetViewNodeIDs([slicer.app.layoutManager().sliceWidget(viewName).mrmlSliceNode().GetID()])
-    legend.SetVisibility(True)
 
 
 def _viewNode(tag: str, className: str):

@@ -1,0 +1,374 @@
+"""From the nodes of a multi-echo series to R2* maps, a table and a plot: the job behind the panel and the command line.
+
+    job = R2StarJob(series_node, R2StarSettings(), segmentation, segment_id)
+    result = job.run()
+
+The job reads and checks every node when it is made; its steps compute on arrays only; nodes are written at the end.
+"""
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import slicer
+import slicer.util
+
+from ..echo_series import EchoSeries
+from ..errors import InputError
+from ..fat_shift import fat_phase_warning
+from ..measurement import Measurement
+from ..relaxometry import R2StarFit, R2StarMethod, VoxelStatus, iter_fit_r2star
+from ..rois import RoiStatistics, SliceRule, erode_in_plane_mm, roi_statistics, select_slices
+from . import field_map, r2star_rows, volumes
+from .decay_plot import region_decay, write_chart
+from .echo_series import echo_series_from_nodes, proxy_volume, reference_volume
+from .geometry import volume_scale
+from .hierarchy import place_beside
+from .measurements import write_table
+from .segments import SegmentMask, segment_id_by_name, segment_mask
+
+# Less than this share of a segment outside the image is the rim of its voxels.
+MIN_OUTSIDE_FRACTION = 0.005
+MAX_GRID_VOLUME_CHANGE = 0.15
+
+
+@dataclass(frozen=True)
+class R2StarSettings:
+    """Choices of the user. Nothing here is read from the data.
+
+    Attributes:
+        method: estimator.
+        echo_times_ms: typed echo times, in the order of the images; empty: those found in the data.
+        noise_sigma: noise standard deviation in image units; None: estimated from the images.
+        slice_rule: which slices of the segment count.
+        erosion_mm: taken off the outline in each slice.
+        saturation_level: signals at or above it are clipped; None: recognized by its plateau.
+        use_phase: correct field gradients from the phase images of the series.
+    """
+
+    method: R2StarMethod = R2StarMethod.AUTO
+    echo_times_ms: tuple[float, ...] = ()
+    noise_sigma: float | None = None
+    slice_rule: SliceRule = SliceRule.LARGEST_SLICE
+    erosion_mm: float = 0.0
+    saturation_level: float | None = None
+    use_phase: bool = False
+
+    def __post_init__(self):
+        for name, value in (("noise level", self.noise_sigma), ("saturation level", self.saturation_level)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"the {name} must be a positive number, found {value:g}", remedy="Leave it out")
+        if not (math.isfinite(self.erosion_mm) and self.erosion_mm >= 0):
+            raise InputError(f"the erosion must not be negative, found {self.erosion_mm:g} mm", remedy="Give 0 or more")
+
+
+@dataclass
+class R2StarOutputs:
+    """Result nodes. Before a run: nodes to update, None where a new one is wanted.
+
+    After it: all nodes of the result. Table and chart are None without a segment, standard_error without one to show.
+    """
+
+    r2star: object = None
+    t2star: object = None
+    s0: object = None
+    standard_error: object = None
+    r_squared: object = None
+    status: object = None
+    table: object = None
+    chart: object = None
+
+    def nodes(self) -> list:
+        return [node for node in (getattr(self, field.name) for field in fields(self)) if node is not None]
+
+
+@dataclass(frozen=True)
+class R2StarResult:
+    """Everything that one run gave. Arrays are KJI on the grid of the series.
+
+    Attributes:
+        roi: statistics of R2* (Hz) over the region; None without a segment, and then the masks are None, too.
+        roi_mask: the region after slice rule and erosion; used_mask: the voxels that the statistics rest on.
+        segment_name, exclusion_names: as the user calls them.
+        gradient_correction: what was done about field gradients, in a sentence; "" if nothing.
+        measurements: rows of the result table.
+        assumptions, warnings: sentences about this run, beside those of series, fit and roi.
+        outputs: the nodes.
+    """
+
+    series: EchoSeries
+    fit: R2StarFit
+    settings: R2StarSettings
+    outputs: R2StarOutputs
+    roi: RoiStatistics | None = None
+    roi_mask: np.ndarray | None = None
+    used_mask: np.ndarray | None = None
+    segment_name: str = ""
+    exclusion_names: tuple[str, ...] = ()
+    gradient_correction: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class R2StarJob:
+    """One R2* measurement.
+
+    Args:
+        nodes: a sequence, multi-component or multi-volume node, or a list with one scalar volume per echo.
+        segmentation, segment_id: the region to measure; without a segmentation there are maps only. Of a segmentation
+            with one segment the ID may be left out.
+        exclusion_ids: segments of the same segmentation that are left out.
+        b0_map: volume node with off-resonance in Hz, on any grid.
+        reading_warnings: what reading the images gave to tell, for the warnings of the result's series.
+
+    Raises:
+        InputError: anything that cannot be used; the sentence says what, where and what to do.
+    """
+
+    def __init__(
+        self,
+        nodes,
+        settings: R2StarSettings | None = None,
+        segmentation=None,
+        segment_id: str = "",
+        exclusion_ids: Sequence[str] = (),
+        b0_map=None,
+        *,
+        reading_warnings: Sequence[str] = (),
+    ):
+        self.settings = settings = settings or R2StarSettings()
+        series = echo_series_from_nodes(nodes, settings.echo_times_ms or None)
+        self.series = replace(series, warnings=(*reading_warnings, *series.warnings))
+        self._reference = reference_volume(nodes)
+        self._node_list = list(nodes) if isinstance(nodes, (list, tuple)) else [nodes]
+        self._inputs = [*self._node_list, self._reference, *([b0_map] if b0_map else [])]
+        self._field = self._read_field(b0_map)
+        self._segment: SegmentMask | None = None
+        self._exclusions: list[SegmentMask] = []
+        self._roi_mask: np.ndarray | None = None
+        if segmentation is not None:
+            self._read_segments(segmentation, segment_id or segment_id_by_name(segmentation, ""), exclusion_ids)
+        elif segment_id or len(exclusion_ids):
+            raise InputError("segments were named, but no segmentation was given", remedy="Choose the segmentation")
+        self._fit: R2StarFit | None = None
+        self._roi: RoiStatistics | None = None
+
+    # -- reading --
+
+    def _read_field(self, b0_map) -> field_map.FieldCorrection:
+        if b0_map is not None and self.settings.use_phase:
+            raise InputError("a field map and the phase images both tell the field", remedy="Choose one of them")
+        if b0_map is not None:
+            return field_map.from_field_map(b0_map, self._reference, self.series)
+        return field_map.from_phases(self.series) if self.settings.use_phase else field_map.FieldCorrection()
+
+    def _read_segments(self, segmentation, segment_id: str, exclusion_ids: Sequence[str]) -> None:
+        if segment_id in exclusion_ids:
+            name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()
+            raise InputError(f"segment {name} is both measured and left out", remedy="Take it off one of the two")
+        self._segment = segment_mask(segmentation, segment_id, self._reference)
+        self._exclusions = [
+            segment_mask(segmentation, other, self._reference, allow_empty=True)
+            for other in dict.fromkeys(exclusion_ids)
+        ]
+        kept = select_slices(self._segment.mask, self.settings.slice_rule)
+        self._roi_mask = erode_in_plane_mm(kept, self.series.spacing_mm_kji, self.settings.erosion_mm)
+        if not self._roi_mask.any():
+            raise InputError(
+                f"nothing is left of segment {self._segment.name} after eroding it by {self.settings.erosion_mm:g} mm",
+                where=f"segmentation {segmentation.GetName()}",
+                remedy="Erode less",
+            )
+
+    # -- computing --
+
+    def steps(self) -> Generator[float, None, None]:
+        """Compute, yielding the fraction done. Touches no node."""
+        fit = yield from iter_fit_r2star(
+            self.series.echoes,
+            self.series.echo_times_ms,
+            method=self.settings.method,
+            noise_sigma=self.settings.noise_sigma,
+            slice_frequency_spread_hz=self._field.spread_hz,
+            saturation_level=self.settings.saturation_level,
+        )
+        if self._roi_mask is not None:
+            self._roi = self._statistics(fit.r2star_hz, fit, fit.r2star_se_hz)
+        self._fit = fit
+        yield 1.0
+
+    def _exclusion_masks(self) -> dict[str, np.ndarray]:
+        """By name; segments of the same name are one."""
+        masks: dict[str, np.ndarray] = {}
+        for segment in self._exclusions:
+            masks[segment.name] = masks.get(segment.name, False) | segment.mask
+        return masks
+
+    def _statistics(self, values: np.ndarray, fit: R2StarFit, standard_errors=None) -> RoiStatistics:
+        has_errors = standard_errors is not None and not math.isnan(fit.degrees_of_freedom)
+        try:
+            return roi_statistics(
+                values,
+                self._roi_mask,
+                standard_errors=standard_errors if has_errors else None,
+                status=fit.status,
+                exclusions=self._exclusion_masks(),
+            )
+        except InputError as error:
+            raise InputError(error.what, where=f"segment {self._segment.name}", remedy=error.remedy) from error
+
+    def _used_mask(self) -> np.ndarray:
+        """The voxels that ``roi_statistics`` kept."""
+        used = self._roi_mask & np.isin(self._fit.status, [status for status in VoxelStatus if status.is_fitted])
+        for mask in self._exclusion_masks().values():
+            used &= ~mask
+        return used
+
+    def run(
+        self, outputs: R2StarOutputs | None = None, progress: Callable[[float], None] | None = None
+    ) -> R2StarResult:
+        """All steps, then :meth:`finish`."""
+        for fraction in self.steps():
+            if progress:
+                progress(fraction)
+        return self.finish(outputs)
+
+    # -- writing --
+
+    def finish(self, outputs: R2StarOutputs | None = None) -> R2StarResult:
+        """Write the result into nodes, once all steps are done: into those of ``outputs``, new ones for the rest.
+
+        If that fails, new nodes are removed again.
+
+        Raises:
+            InputError: an output is also an input.
+        """
+        if self._fit is None:
+            raise RuntimeError("R2StarJob.finish() before the last of its steps")
+        outputs = replace(outputs) if outputs else R2StarOutputs()
+        self._check_outputs(outputs)
+        result = self._describe(outputs)
+        known = {slicer.mrmlScene.GetNthNode(n).GetID() for n in range(slicer.mrmlScene.GetNumberOfNodes())}
+        try:
+            self._write_maps(outputs)
+            self._write_region(outputs, result)
+        except BaseException:
+            _remove_nodes_except(known)
+            raise
+        return result
+
+    def _check_outputs(self, outputs: R2StarOutputs) -> None:
+        for node in outputs.nodes():
+            if any(node is other for other in self._inputs):
+                raise InputError(f"{node.GetName()} is both input and output", remedy="Choose another output")
+        if len({id(node) for node in outputs.nodes()}) < len(outputs.nodes()):
+            raise InputError("one node is chosen for two outputs", remedy="Choose one node for each")
+
+    def _describe(self, outputs: R2StarOutputs) -> R2StarResult:
+        assumptions, warnings = self._remarks()
+        result = R2StarResult(
+            series=self.series,
+            fit=self._fit,
+            settings=self.settings,
+            outputs=outputs,
+            gradient_correction=self._field.sentence,
+            assumptions=assumptions,
+            warnings=warnings,
+        )
+        if self._roi is None:
+            return result
+        result = replace(
+            result,
+            roi=self._roi,
+            roi_mask=self._roi_mask,
+            used_mask=self._used_mask(),
+            segment_name=self._segment.name,
+            exclusion_names=tuple(dict.fromkeys(segment.name for segment in self._exclusions)),
+        )
+        t2star = self._statistics(self._fit.t2star_ms, self._fit)
+        scale = volume_scale(self._reference)
+        rows = r2star_rows.measurement_rows(result, t2star, self._segment, scale)
+        return replace(result, measurements=rows)
+
+    def _write_maps(self, outputs: R2StarOutputs) -> None:
+        fit, name, reference = self._fit, self.series.name, self._reference
+        outputs.r2star = volumes.write_map(fit.r2star_hz, volumes.R2STAR, name, reference, outputs.r2star)
+        outputs.t2star = volumes.write_map(fit.t2star_ms, volumes.T2STAR, name, reference, outputs.t2star)
+        outputs.s0 = volumes.write_map(fit.s0, volumes.S0, name, reference, outputs.s0)
+        if outputs.standard_error or not math.isnan(fit.degrees_of_freedom):
+            outputs.standard_error = volumes.write_map(
+                fit.r2star_se_hz, volumes.STANDARD_ERROR, name, reference, outputs.standard_error
+            )
+        outputs.r_squared = volumes.write_map(fit.r_squared, volumes.R_SQUARED, name, reference, outputs.r_squared)
+        outputs.status = volumes.write_status_map(fit.status, name, reference, outputs.status)
+        for node in outputs.nodes():
+            if node.IsA("vtkMRMLVolumeNode"):
+                place_beside(node, self._sibling())
+
+    def _write_region(self, outputs: R2StarOutputs, result: R2StarResult) -> None:
+        """Table and chart. Old ones are emptied when there is no region: their numbers belong to other maps."""
+        name = self.series.name
+        if result.measurements or outputs.table:
+            outputs.table = write_table(result.measurements, f"{name} R2* measurements", outputs.table)
+            place_beside(outputs.table, self._sibling())
+        if result.roi or outputs.chart:
+            decay, title = None, ""
+            if result.roi:
+                decay = region_decay(self.series.echoes, self._fit, result.used_mask, self._field.spread_hz)
+                title = f"{result.segment_name}: R2* {result.roi.mean:.1f} +/- {result.roi.mean_se:.1f} Hz"
+            outputs.chart = write_chart(decay, f"{name} R2* decay", title, self._sibling(), outputs.chart)
+
+    def _sibling(self):
+        """The input that has a place in the subject hierarchy: a volume of the scene rather than a sequence."""
+        first = self._node_list[0]
+        return (proxy_volume(first) if first.IsA("vtkMRMLSequenceNode") else None) or first
+
+    # -- what to know about the result --
+
+    def _remarks(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Assumptions and warnings."""
+        assumptions, warnings = list(self._field.assumptions), list(self._field.warnings)
+        if "typed by the user" in self.series.echo_times_source:
+            assumptions.append("The echo times were typed, not read from the data.")
+        if "taken as ms" in self.series.echo_times_source:
+            assumptions.append("The echo times have no unit in the data; milliseconds were taken.")
+        if self.series.field_strength_t is None:
+            assumptions.append(
+                "The field strength is unknown, so whether the echoes are in phase with fat was not checked."
+            )
+        else:
+            warning = fat_phase_warning(self.series.echo_times_ms, self.series.field_strength_t)
+            warnings += [warning] if warning else []
+        return tuple(assumptions), tuple(warnings + self._segment_warnings())
+
+    def _segment_warnings(self) -> list[str]:
+        segment, warnings = self._segment, []
+        if segment is None:
+            return warnings
+        if segment.outside_fraction > MIN_OUTSIDE_FRACTION:
+            warnings.append(
+                f"{100 * segment.outside_fraction:.0f} % of segment {segment.name} lies outside the image and is not "
+                "measured."
+            )
+        voxel_ml = float(np.prod(self.series.spacing_mm_kji)) * volume_scale(self._reference) / 1000
+        inside_ml = segment.volume_ml * (1 - segment.outside_fraction)
+        change = np.count_nonzero(segment.mask) * voxel_ml / inside_ml - 1
+        if abs(change) > MAX_GRID_VOLUME_CHANGE:
+            warnings.append(
+                f"On the voxels of this image segment {segment.name} is {abs(change):.0%} "
+                f"{'larger' if change > 0 else 'smaller'} than drawn: it is small against them."
+            )
+        for other in self._exclusions:
+            if not other.mask.any():
+                warnings.append(f"Segment {other.name}, to be left out, holds no voxel of this image.")
+        return warnings
+
+
+def _remove_nodes_except(known: set[str]) -> None:
+    """Take out what was added to the scene since ``known`` was noted."""
+    nodes = [slicer.mrmlScene.GetNthNode(n) for n in range(slicer.mrmlScene.GetNumberOfNodes())]
+    for node in nodes:
+        if node.GetID() not in known and slicer.mrmlScene.IsNodePresent(node):
+            slicer.mrmlScene.RemoveNode(node)

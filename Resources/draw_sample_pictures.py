@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
+
 from NPCResponseLib.phantom import simulate_bold
 from NPCResponseLib.relaxometry import fit_r2star, predict_signal
 from NPCResponseLib.rois import largest_slice, roi_statistics

@@ -81,7 +81,11 @@ def move(node, matrix: np.ndarray):
 
 
 def add_segmentation(volume, **masks):
-    """A segmentation with the named masks on a volume's grid."""
+    """A segmentation with the named masks on a volume's grid (None: an empty segment).
+
+    The volume must not be under a transform: slicer.util, as of 5.13, would then apply that twice.
+    """
+    assert volume.GetParentTransformNode() is None
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Regions")
     node.CreateDefaultDisplayNodes()
     for name, mask in masks.items():

@@ -69,13 +69,14 @@ def fill() -> None:
     volume.SetVoxelValueUnits(unit)
     volume.SetVoxelValueQuantity(quantity)
     volume.CreateDefaultDisplayNodes()
+    build.add_segmentation(volume, tumor=build.box(), air=build.box(i=slice(0, 3))).SetName("regions")
     build.move(volume, build.translation(3, -4, 5) @ build.rotation("y", 20))
     volume.GetParentTransformNode().SetName("patient moved")
-    build.add_segmentation(volume, tumor=build.box(), air=build.box(i=slice(0, 3))).SetName("regions")
     build.add_sequence().SetName("series")
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "results")
     for column, name, values in (
-        (vtk.vtkStringArray(), "what", ("R2* mean", "with, comma", "")),
+        (vtk.vtkStringArray(), "what", ("R2* mean", "with, comma", "0.5")),
+        (vtk.vtkStringArray(), "remark", ("", "none", "")),
         (vtk.vtkDoubleArray(), "value", (44.25, float("nan"), 1e-7)),
     ):
         column.SetName(name)
@@ -129,8 +130,6 @@ def test_bundle_keeps_segments(reopened):
     for name, mask in (("tumor", build.box()), ("air", build.box(i=slice(0, 3)))):
         segment_id = segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
         volume = build.add_volume(np.zeros(build.SHAPE, np.uint8))
-        volume.SetAndObserveTransformNodeID(node("patient moved").GetID())
-        segmentation.SetAndObserveTransformNodeID(node("patient moved").GetID())
         read = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
         assert np.array_equal(read > 0, mask), name
 
@@ -145,7 +144,8 @@ def test_bundle_keeps_the_sequence_with_its_index(reopened):
 
 def test_bundle_keeps_the_table_with_text_and_units(reopened):
     table = node("results")
-    assert [table.GetCellText(row, 0) for row in range(3)] == ["R2* mean", "with, comma", ""]
+    assert [table.GetCellText(row, 0) for row in range(3)] == ["R2* mean", "with, comma", "0.5"]
+    assert [table.GetCellText(row, 1) for row in range(3)] == ["", "none", ""]
     values = [table.GetTable().GetColumnByName("value").GetValue(row) for row in range(3)]
     assert values[0] == 44.25
     assert np.isnan(values[1])

@@ -70,18 +70,18 @@ def test_nothing_is_installed_at_import(path):
     assert not [call for call in calls if "pip" in ast.unparse(call.func)]
 
 
-@pytest.mark.parametrize("path", loaded_by_slicer(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_qt_stays_in_the_panel(path):
-    """Logic that needs no Qt runs headless; a subfolder named widgets and the module files are the panel."""
-    if "widgets" in path.parts or path.stem in MODULES:
-        pytest.skip("part of the panel")
-    assert not imported_packages(ast.walk(parse(path))) & {"qt", "ctk"}
+def test_qt_stays_in_the_panel():
+    """Logic that needs no Qt runs headless; the module files and the subfolder named widgets are the panel."""
+    logic = [path for path in loaded_by_slicer() if "widgets" not in path.parts and path.stem not in MODULES]
+    assert logic
+    for path in logic:
+        assert not imported_packages(ast.walk(parse(path))) & {"qt", "ctk"}, path
 
 
 def test_module_file_stays_a_thin_front_end():
     for module in MODULES:
         lines = (ROOT / module / f"{module}.py").read_text().splitlines()
-        assert len(lines) < 700, f"{module}.py: logic in the wrong room?"
+        assert len(lines) < 450, f"{module}.py: logic in the wrong room?"
 
 
 def test_visible_text_is_translated_before_it_is_formatted():

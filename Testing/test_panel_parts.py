@@ -197,6 +197,12 @@ def test_voxels_text_counts_what_was_left_out(widgets, result):
     assert "ok 99.2 %" in text
 
 
+def test_few_voxels_are_not_shown_as_none(widgets):
+    share = widgets.load("result_text")._share
+    assert share(0.0004) == "&lt;0.1 %"
+    assert share(0.416) == "41.6 %"
+
+
 def test_notes_tell_method_echo_times_and_each_warning_once(widgets, result):
     text = widgets.load("result_text").notesText(result)
     assert "6.71 / 13.42 / 20.13 / 26.84 / 33.55 ms (sequence index)" in text

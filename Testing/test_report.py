@@ -203,13 +203,25 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone(report):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_fit_with_known_gradients_shows_no_curve_that_the_maps_cannot_tell(report):
-    corrected = region_decay(
-        report.series.echoes, report.fit, report.used_mask, with_noise_floor=True, with_curve=False
-    )
-    assert corrected.curve is None
+def test_decay_of_a_plain_fit_is_what_the_maps_predict(report):
+    decay = region_decay(report.series.echoes, report.fit, report.used_mask)
+    # A tumor of some 44 Hz and good signal: the mean decay and the mean of the fits agree within the noise of the mean.
+    np.testing.assert_allclose(decay.fitted, decay.mean, rtol=0.01)
+    assert decay.n == report.roi.n_used
+
+
+def test_fit_that_knew_of_gradients_shows_the_curve_it_was_given_or_none(report):
+    options = {"is_plain_decay": False}
+    assert region_decay(report.series.echoes, report.fit, report.used_mask, **options).curve is None
+    times, signal = np.linspace(0, 40, 50), np.linspace(100, 20, 50)
+    given = region_decay(report.series.echoes, report.fit, report.used_mask, curve=(times, signal), **options)
+    np.testing.assert_allclose(given.fitted, 100 - 2 * given.echo_times_ms)
+
+
+def test_correction_of_field_gradients_is_told_cited_and_no_longer_assumed_away(report):
     page = Page(render(replace(report, gradient_correction="Gradients were corrected with a B0 map.")))
-    assert "Gradients were corrected with a B0 map." in page.text
+    assert re.search(r"Gradients were corrected with a B0 map \[\d\]\.", page.text)
+    assert "correct for background gradients" in page.text
     assert "field is even across each slice" not in page.text
 
 

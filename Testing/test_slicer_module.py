@@ -17,6 +17,7 @@ import slicer
 import vtk
 
 from NPCResponseLib import headless
+from NPCResponseLib.mrml.files import save_scene
 from Testing import slicer_stand_in
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -324,6 +325,23 @@ def test_importing_a_scene_keeps_the_checked_volumes(panel, scene):
     panel.widget.onSceneReady()
     assert list(panel.values.boldVolumes) == volumes
     assert list(panel.ui.volumesSelector.checkedNodes()) == volumes
+
+
+@needs_slicer_source
+def test_choices_and_results_survive_saving_and_loading_the_scene(panel, scene, tmp_path):
+    panel.fill_in()
+    panel.ui.erosionSpinBox.value = 1.5
+    panel.apply()
+    text = panel.values.regionText
+    save_scene(tmp_path / "patient.mrb")
+    scene.Clear(0)
+    assert panel.ui.regionTextLabel.text == ""
+    assert scene.ReadFromMRB(str(tmp_path / "patient.mrb"), True)
+    assert panel.ui.regionTextLabel.text == text != ""
+    assert panel.ui.erosionSpinBox.value == 1.5
+    assert panel.ui.r2starMapSelector.currentNode().GetName() == "BOLD pre (phantom) R2* (Hz)"
+    assert panel.ui.tumorSegmentSelector.currentSegmentID() == "tumor"
+    assert panel.ui.applyButton.enabled, panel.ui.applyButton.toolTip
 
 
 @needs_slicer_source

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from .decay_estimators import FitQuality
 
@@ -136,11 +136,11 @@ def _suspect_in_plane(maps: dict[str, np.ndarray], noise_sigma: float | None, n_
     score, information = _pool_3x3(maps["score"]), _pool_3x3(maps["information"])
     with np.errstate(divide="ignore", invalid="ignore"):
         if noise_sigma:
-            least_score = stats.norm.isf(FALSE_ALARM_RATE) * noise_sigma * np.sqrt(information)
+            least_score = special.ndtri(1 - FALSE_ALARM_RATE) * noise_sigma * np.sqrt(information)
         else:
             n_fitted = _pool_3x3((maps["information"] > 0).astype(np.float32))
             noise_power = _pool_3x3(maps["residual"]) / (n_fitted * (n_echoes - 3))
-            least_score = stats.t.isf(FALSE_ALARM_RATE, 9 * (n_echoes - 3)) * np.sqrt(noise_power * information)
+            least_score = special.stdtrit(9 * (n_echoes - 3), 1 - FALSE_ALARM_RATE) * np.sqrt(noise_power * information)
         relevant = score * maps["shift_hz"] > MIN_RELEVANT_SHIFT_HZ * information
     return (score > least_score) & relevant & (maps["information"] > 0)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from . import decay_estimators
 
@@ -152,8 +152,10 @@ def _from_residuals(sample: np.ndarray, echo_times_ms: tuple[float, ...]) -> Noi
 def _smallest_eighth(power: np.ndarray, brightness: np.ndarray, n_free: int) -> float:
     """Noise standard deviation in that eighth of the voxels, by brightness, whose median residual power is smallest."""
     eighths = np.array_split(power[np.argsort(brightness)], 8)
-    median_chi2 = stats.chi2.median(n_free)
+    median_chi2 = special.chdtri(n_free, 0.5)
     variance = min(np.median(eighth) for eighth in eighths) / median_chi2
     # Of eight medians that differ only by chance the smallest lies 1.42 of their standard deviations too low.
-    deviation = 0.5 / (stats.chi2.pdf(median_chi2, n_free) * median_chi2 * np.sqrt(eighths[0].size))
+    half = n_free / 2
+    density = (median_chi2 / 2) ** (half - 1) * np.exp(-median_chi2 / 2) / (2 * special.gamma(half))
+    deviation = 0.5 / (density * median_chi2 * np.sqrt(eighths[0].size))
     return float(np.sqrt(variance * (1 + 1.42 * deviation)))

@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from . import decay_estimators as estimators
 from .decay_estimators import DecayTimes, FitQuality
@@ -126,7 +126,10 @@ class R2StarFit:
 
     def confidence_factor(self, level: float = 0.95) -> float:
         """Half-width of a voxel's confidence interval in standard errors (1.96, or Student's t for known residuals)."""
-        return float(stats.t.ppf(0.5 + level / 2, self.degrees_of_freedom))
+        quantile = 0.5 + level / 2
+        if math.isinf(self.degrees_of_freedom):
+            return float(special.ndtri(quantile))
+        return float(special.stdtrit(self.degrees_of_freedom, quantile))
 
     def status_counts(self) -> dict[VoxelStatus, int]:
         counts = np.bincount(self.status.reshape(-1), minlength=len(VoxelStatus))
@@ -246,7 +249,7 @@ class _Fitter:
         self.scale = _signal_level(self.flat)
         self.sigma = noise.sigma / self.scale if noise else 0.0
         self.ceiling = saturation_level
-        self.poor_fit_limit = stats.chi2.isf(POOR_FIT_PROBABILITY, max(1, len(echoes) - 2))
+        self.poor_fit_limit = special.chdtri(max(1, len(echoes) - 2), POOR_FIT_PROBABILITY)
         self.spread = None
         if slice_frequency_spread_hz is not None:
             if np.shape(slice_frequency_spread_hz) != self.shape:

@@ -216,7 +216,7 @@ def add_echo_series_to_scene(series: EchoSeries):
     if series.phases:
         phase = _add_sequence(f"{series.name} phase", series.phases, times_ms, series.ijk_to_ras)
         sequence.SetNodeReferenceID(PHASE_ROLE, phase.GetID())
-    _show(sequence, series.echoes[0])
+    _show(sequence, _storable(series.echoes[0]))
     return sequence
 
 

@@ -26,6 +26,8 @@ COLUMN_TITLES = {
     "software_version": "Software",
 }
 NUMERIC_COLUMNS = {"value": vtk.vtkDoubleArray, "n_used": vtk.vtkIntArray, "n_excluded": vtk.vtkIntArray}
+# Slicer saves a table as bare text between tabs: these would shift a row when the scene is opened again.
+UNSAFE_CHARACTERS = str.maketrans({'"': "'", "\t": " ", "\n": " ", "\r": " "})
 COLUMN_UNITS = {"n_used": "voxels", "n_excluded": "voxels"}  # the value's unit differs from row to row
 
 
@@ -44,7 +46,8 @@ def write_table(measurements: Sequence[Measurement], name: str, node=None):
             column = NUMERIC_COLUMNS.get(column_name, vtk.vtkStringArray)()
             column.SetName(column_name)
             for row in rows:
-                column.InsertNextValue(row[position])
+                cell = row[position]
+                column.InsertNextValue(cell.translate(UNSAFE_CHARACTERS) if isinstance(cell, str) else cell)
             node.AddColumn(column)
             node.SetColumnTitle(column_name, COLUMN_TITLES[column_name])
             if column_name in COLUMN_UNITS:

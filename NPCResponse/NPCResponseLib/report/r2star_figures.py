@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ..relaxometry import R2StarFit, VoxelStatus, predict_signal
+from ..relaxometry import R2StarFit, R2StarMethod, VoxelStatus, predict_signal
 from .figure_parts import (
     BLUE_TO_RED,
     GREY,
@@ -223,8 +223,8 @@ class RegionDecay:
     Attributes:
         echo_times_ms: measured echo times.
         mean, sd: of the signal over the used voxels, image units; n is their number.
-        curve_times_ms, curve: mean of the voxels' fitted curves on a fine grid from TE 0; the curve is None when the
-            fit knew of field gradients, because the maps alone do not tell what it then predicts.
+        curve_times_ms, curve: mean of the voxels' fitted curves on a fine grid from TE 0; the curve is None when it is
+            not known.
         fitted: the same at the measured echo times.
         noise_sigma: noise level, or None.
     """
@@ -240,24 +240,44 @@ class RegionDecay:
 
 
 def region_decay(
-    echoes, fit: R2StarFit, used: np.ndarray, *, with_noise_floor: bool, with_curve: bool = True
+    echoes,
+    fit: R2StarFit,
+    used: np.ndarray,
+    *,
+    curve: tuple[np.ndarray, np.ndarray] | None = None,
+    is_plain_decay: bool = True,
 ) -> RegionDecay:
-    """Average the measured and the fitted decay over the used voxels."""
+    """Average the measured and the fitted decay over the used voxels.
+
+    Args:
+        curve: echo times (ms) and mean fitted signal, if the caller has them; else the maps tell.
+        is_plain_decay: False if the fit knew of field gradients: then the maps alone do not tell what it predicts.
+    """
     times = np.asarray(fit.echo_times_ms, dtype=np.float64)
     signals = np.stack([np.asarray(echo)[used] for echo in echoes]).astype(np.float64)
-    fine = np.linspace(0.0, times[-1] * 1.08, 60)
-    s0, rate = fit.s0[used].astype(np.float64), fit.r2star_hz[used].astype(np.float64)
-    sigma = fit.noise_sigma if with_noise_floor else None
+    curve_times = np.linspace(0.0, times[-1] * 1.08, 60)
+    predicted = fitted = None
+    if curve is not None:
+        curve_times, predicted = (np.asarray(values, dtype=np.float64) for values in curve)
+        fitted = np.interp(times, curve_times, predicted)
+    elif is_plain_decay:
+        predicted, fitted = (_mean_prediction(fit, used, at_ms) for at_ms in (curve_times, times))
     return RegionDecay(
         echo_times_ms=times,
         mean=signals.mean(axis=1),
         sd=signals.std(axis=1, ddof=1) if signals.shape[1] > 1 else np.zeros(len(times)),
         n=signals.shape[1],
-        curve_times_ms=fine,
-        curve=predict_signal(s0, rate, fine, sigma).mean(axis=1) if with_curve else None,
-        fitted=predict_signal(s0, rate, times, sigma).mean(axis=1) if with_curve else None,
+        curve_times_ms=curve_times,
+        curve=predicted,
+        fitted=fitted,
         noise_sigma=fit.noise_sigma,
     )
+
+
+def _mean_prediction(fit: R2StarFit, used: np.ndarray, times_ms: np.ndarray) -> np.ndarray:
+    sigma = fit.noise_sigma if fit.method is R2StarMethod.NOISE_FLOOR else None
+    s0, rate = fit.s0[used].astype(np.float64), fit.r2star_hz[used].astype(np.float64)
+    return predict_signal(s0, rate, times_ms, sigma).mean(axis=1)
 
 
 def decay_plot(decay: RegionDecay, *, width_mm: float = 88.0) -> Figure:

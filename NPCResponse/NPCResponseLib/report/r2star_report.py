@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ..echo_series import EchoSeries
-from ..relaxometry import R2StarFit, R2StarMethod, VoxelStatus
+from ..relaxometry import R2StarFit, VoxelStatus
 from ..rois import RoiStatistics, SliceRule
 from . import r2star_figures as figures
 from . import r2star_text as text
@@ -41,6 +41,7 @@ class R2StarReport:
         roi_mask: the region after its slice rule and erosion; used_mask: the voxels that the statistics rest on.
         segment_name, exclusion_names: as the user calls them.
         gradient_correction: one sentence if the fit knew the field gradients, else "".
+        fitted_curve: times (ms) and mean fitted signal of the used voxels; without it the maps tell, if they can.
         measurements: rows with the attributes what, value, unit, n_used, n_excluded.
         assumptions, warnings: sentences of this run, beside those of series, fit and roi.
         title: neutral name of the study; never a patient's.
@@ -58,6 +59,7 @@ class R2StarReport:
     erosion_mm: float = 0.0
     exclusion_names: tuple[str, ...] = ()
     gradient_correction: str = ""
+    fitted_curve: tuple[np.ndarray, np.ndarray] | None = None
     measurements: Sequence = ()
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -156,9 +158,12 @@ def _pictures(report: R2StarReport) -> dict[str, str]:
         if report.roi is not None:
             values = fit.r2star_hz[report.used_mask]
             decay = figures.region_decay(
-                series.echoes, fit, report.used_mask, with_noise_floor=fit.method is R2StarMethod.NOISE_FLOOR,
-                with_curve=not report.gradient_correction,
-            )  # fmt: skip
+                series.echoes,
+                fit,
+                report.used_mask,
+                curve=report.fitted_curve,
+                is_plain_decay=not report.gradient_correction,
+            )
             drawn["decay"] = figures.decay_plot(decay)
             drawn["histogram"] = figures.histogram(values, report.roi.mean, report.roi.median)
             if len(report.roi.slices_k) > 1:

@@ -159,7 +159,11 @@ def methods(
         f"{i:.2f} x {j:.2f} x {k:.2f} mm, assuming a mono-exponential decay S0 exp(−TE R2*). {_estimator(fit)} "
         f"{_noise(fit)} {_standard_error(fit)}"
     )
-    second = _statuses(fit) + (f" {gradient_correction}" if gradient_correction else "")
+    second = _statuses()
+    if gradient_correction:
+        second += f" {gradient_correction.rstrip('.')} {{fernandez2000}}."
+    if series.field_strength_t:
+        second += " Echo spacing and field strength were checked against the resonances of fat {yu2008}."
     paragraphs = [first, second]
     if slice_rule is not None:
         paragraphs.append(_region(slice_rule, erosion_mm, exclusion_names))
@@ -198,7 +202,7 @@ def _standard_error(fit: R2StarFit) -> str:
     return f"Standard errors follow from each voxel's residual ({fit.degrees_of_freedom:g} degrees of freedom)."
 
 
-def _statuses(fit: R2StarFit) -> str:
+def _statuses() -> str:
     return (
         "Every voxel carries a status. Low signal, non-decaying, non-finite and saturated voxels were not fitted and "
         "count nowhere; voxels with a poor fit or with a curved decay that suggests a field gradient through the slice "

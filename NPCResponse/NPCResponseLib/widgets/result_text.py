@@ -59,13 +59,17 @@ def voxelsText(result) -> str:
     counts = result.fit.status_counts()
     total = max(1, sum(counts.values()))
     whole = ", ".join(
-        f'<span style="color:{STATUS_COLORS[status is VoxelStatus.OK]}">'
-        f"{status.label()} {100 * count / total:.1f} %</span>"
+        f'<span style="color:{STATUS_COLORS[status is VoxelStatus.OK]}">{status.label()} {_share(count / total)}</span>'
         for status, count in counts.items()
         if count
     )
     lines.append(_("Whole image: {statuses}").format(statuses=whole))
     return "<br>".join(lines)
+
+
+def _share(fraction: float) -> str:
+    """As a percentage that never calls a few voxels none."""
+    return "&lt;0.1 %" if fraction < 0.001 else f"{100 * fraction:.1f} %"
 
 
 def notesText(result) -> str:

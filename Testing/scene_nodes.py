@@ -115,3 +115,7 @@ def fingerprint(node) -> tuple:
             voxels = slicer.util.arrayFromVolume(image).tobytes()
             found.append((hash(voxels), image.GetImageData().GetMTime(), geometry))
     return (node.GetName(), node.GetMTime(), tuple(found))
+
+
+def names_in(folder) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())

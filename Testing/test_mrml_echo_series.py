@@ -1,4 +1,4 @@
-"""Nodes become the same series whatever form they have, with echo times from the right source, or a sentence why not."""
+"""Nodes become the same series whatever form they have, with echo times from the right source or a sentence why not."""
 
 from types import SimpleNamespace
 
@@ -322,7 +322,9 @@ def test_unknown_facts_stay_unknown(scene):
 def test_every_kind_of_number_can_be_stored(scene, dtype):
     echoes = tuple((echo > 500 if dtype == "bool" else echo).astype(dtype) for echo in build.echoes())
     read = echo_series_from_nodes(add_echo_series_to_scene(series_of(echoes=echoes, phases=())))
-    assert all(np.array_equal(a.astype(np.float64), b.astype(np.float64)) for a, b in zip(read.echoes, echoes, strict=True))
+    assert all(
+        np.array_equal(a.astype(np.float64), b.astype(np.float64)) for a, b in zip(read.echoes, echoes, strict=True)
+    )
 
 
 def test_the_series_is_shown_by_a_volume_that_gives_the_geometry(scene):

@@ -9,8 +9,15 @@ from NPCResponseLib.errors import InputError
 from NPCResponseLib.mrml.segments import segment_id_by_name, segment_mask
 from Testing import scene_nodes as build
 
-MOVED = build.translation(4, -7, 9) @ build.rotation("y", 20) @ build.rotation("x", -8)
-OTHER_MOVED = build.translation(-3, 5, 2) @ build.rotation("z", 12)
+CENTER_RAS = (build.OBLIQUE @ (10, 12, 1.5, 1))[:3]
+
+
+def about_center(matrix: np.ndarray) -> np.ndarray:
+    return build.translation(*CENTER_RAS) @ matrix @ build.translation(*-CENTER_RAS)
+
+
+MOVED = about_center(build.translation(2, -3, 4) @ build.rotation("y", 20) @ build.rotation("x", -8))
+OTHER_MOVED = about_center(build.translation(-3, 2, 2) @ build.rotation("z", 12))
 FINE_GRID = build.OBLIQUE @ build.translation(2.2, 3.1, 0.4) @ np.diag([0.5, 0.5, 0.25, 1])
 FINE_SHAPE = (12, 30, 26)
 
@@ -89,8 +96,14 @@ def test_a_warp_above_the_segmentation_is_honored(image):
 def test_segments_that_share_a_layer_or_overlap_are_told_apart(image):
     tumor, air, rim = build.box(), build.box(i=slice(0, 4)), build.box(i=slice(10, 18))
     segmentation = build.add_segmentation(image, tumor=tumor, air=air, rim=rim)
-    for name, mask in (("tumor", tumor), ("air", air), ("rim", rim)):
-        assert np.array_equal(segment_mask(segmentation, name, image).mask, mask), name
+    for collapsed in (False, True):
+        if collapsed:
+            segmentation.GetSegmentation().CollapseBinaryLabelmaps(False)
+            assert segmentation.GetSegmentation().GetNumberOfLayers() == 2
+        for name, mask in (("tumor", tumor), ("air", air), ("rim", rim)):
+            found = segment_mask(segmentation, name, image)
+            assert np.array_equal(found.mask, mask), name
+            assert found.n_native_voxels == mask.sum(), name
 
 
 def test_volume_is_that_of_the_segments_own_grid(image):
@@ -122,7 +135,7 @@ def test_share_outside_the_image_is_told(image):
 def test_a_surface_is_measured_without_changing_its_segmentation(image):
     sphere = vtk.vtkSphereSource()
     sphere.SetRadius(9)
-    sphere.SetCenter(*(build.OBLIQUE @ (10, 12, 1.5, 1))[:3])
+    sphere.SetCenter(*CENTER_RAS)
     sphere.SetThetaResolution(48)
     sphere.SetPhiResolution(48)
     sphere.Update()
@@ -153,8 +166,9 @@ def test_nothing_is_added_to_the_scene(scene, image):
 
 
 @pytest.mark.parametrize("mask", [None, np.zeros(build.SHAPE, bool)], ids=["never drawn", "erased"])
-def test_an_empty_segment_is_refused_by_name(image, mask):
-    segmentation = build.add_segmentation(image, tumor=mask)
+@pytest.mark.parametrize("others", [{}, {"node": build.box()}], ids=["alone", "beside another"])
+def test_an_empty_segment_is_refused_by_name(image, mask, others):
+    segmentation = build.add_segmentation(image, **others, tumor=mask)
     with pytest.raises(InputError, match="segment tumor of segmentation Regions: the segment is empty"):
         segment_mask(segmentation, "tumor", image)
     assert not segment_mask(segmentation, "tumor", image, allow_empty=True).mask.any()

@@ -402,6 +402,12 @@ def test_cloak_takes_names_and_folders_of_inputs_out_of_any_sentence(tmp_path):
     assert "Doe" not in cloak(f"found {path.parent}/other.json")
 
 
+def test_cloak_of_a_folder_hides_the_names_of_its_files(tmp_path):
+    (tmp_path / "DOE_JANE_bold.nii.gz").touch()
+    cloak = NameCloak([(tmp_path, "image")])
+    assert cloak("DOE_JANE_bold.nii.gz has no thickness") == "a file of the image has no thickness"
+
+
 def test_warnings_in_the_report_pass_the_cloak(report):
     cloak = NameCloak([(Path("/data/DOE_JANE.nii.gz"), "image")])
     page = Page(render(replace(report, warnings=("DOE_JANE.nii.gz has no thickness.",), cloak=cloak)))

@@ -28,6 +28,7 @@ EXAMPLES = (
     "      --segment tumor --exclude necrosis --exclude airway -o result\n\n"
     "  npc-response r2star bold.nii.gz --b0-map b0_hz.nii.gz -o result --json"
 )
+NEUTRAL_NAME = "BOLD"
 REGION, FIT, FILES = "Region", "Fit", "Input and output"
 MAP_NAMES = ("r2star_hz", "t2star_ms", "s0", "r2star_se_hz", "r_squared", "status")
 INDEX_NAME = "result.json"
@@ -257,7 +258,7 @@ def command(
         bool,
         typer.Option(
             "--show-file-names",
-            help="Name input files in the report; a name may identify a patient.",
+            help="Name input files in the results; a name may identify a patient.",
             rich_help_panel=FILES,
         ),
     ] = False,
@@ -348,9 +349,13 @@ def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bo
 def _read_series(request: Request):
     from ..readers import read_echo_series
 
-    series = read_echo_series(list(request.inputs), echo_times_ms=request.echo_times_ms or None)
-    given = {"slice_thickness_mm": request.slice_thickness_mm, "field_strength_t": request.field_strength_t}
-    return replace(series, **{name: value for name, value in given.items() if value is not None})
+    series = read_echo_series(
+        request.inputs, echo_times_ms=request.echo_times_ms, slice_thickness_mm=request.slice_thickness_mm
+    )
+    if request.field_strength_t is not None:
+        series = replace(series, field_strength_t=request.field_strength_t)
+    # The reader's name is a file's or a series' and would stand in tables and in the scene.
+    return series if request.show_file_names else replace(series, name=NEUTRAL_NAME)
 
 
 def _measure(request: Request, series, show_fraction, interruption: Interruption):

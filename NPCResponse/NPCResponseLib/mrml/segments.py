@@ -115,9 +115,13 @@ def _missing(outside_fraction: float, where: str, volume_name: str) -> InputErro
 def _native_labelmap(segmentation, segment_id: str):
     """The segment on its own grid, 1 inside; made from a surface if that is all there is."""
     labelmap = slicer.vtkOrientedImageData()
-    slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(
-        segmentation, segment_id, labelmap, False
-    )
+    if segmentation.GetSegmentation().ContainsRepresentation("Binary labelmap"):
+        # Of a layer that several segments share, this takes the one; the module logic gives all of them.
+        segmentation.GetBinaryLabelmapRepresentation(segment_id, labelmap)
+    else:
+        slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(
+            segmentation, segment_id, labelmap, False
+        )
     return labelmap
 
 

@@ -26,13 +26,17 @@ def check_magnitudes(echoes: Sequence[np.ndarray], labels: Sequence[str], where:
     """
     signal = [_has_signal(echo) for echo in echoes]
     if not any(signal):
-        raise InputError(f"all {len(echoes)} images are zero or without a number", where=where, remedy="Export them again")
+        raise InputError(
+            f"all {len(echoes)} images are zero or without a number", where=where, remedy="Export them again"
+        )
     for echo, label, has_signal in zip(echoes, labels, signal, strict=True):
         if not has_signal:
             raise InputError(f"{label} is zero everywhere", where=where, remedy="Export the series again")
         if echo.dtype.kind != "u" and np.count_nonzero(echo < 0) > MAX_NEGATIVE_SHARE * echo.size:
             raise InputError(
-                f"{label} has many negative values, so it shows no magnitude", where=where, remedy="Give magnitude images"
+                f"{label} has many negative values, so it shows no magnitude",
+                where=where,
+                remedy="Give magnitude images",
             )
     return tuple(
         f"{labels[n]} and {labels[n + 1]} are identical, is one a copy?"

@@ -5,11 +5,12 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from ..errors import InputError
-from .components import Component, from_image_type, from_word
-from .dicom_frames import Frame, SeriesFacts, damaged, first_value, frame_from, philips_component
+from .components import Component, from_image_type, from_philips_type, from_word
+from .dicom_frames import PHILIPS_CREATORS, Frame, SeriesFacts, frame_from
+from .dicom_values import first_text, first_value, private_text, words
 
 PER_FRAME, SHARED = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
-# The functional groups whose values matter here, in the order of search.
+# The functional groups whose values matter here.
 GROUPS = (
     "MREchoSequence",
     "PlanePositionSequence",
@@ -20,15 +21,17 @@ GROUPS = (
     "MRImageFrameTypeSequence",
     "MRTimingAndRelatedParametersSequence",
 )
-# Philips repeats the attributes of a classic image in one private item per frame; it knows scale and echo number.
+# Philips repeats the attributes of a classic image in one private item per frame; it alone knows scale slope and echo
+# number. Its position is that of the uncorrected plane, so it is asked last.
 PHILIPS_FRAME_GROUP, PHILIPS_FRAME_CREATOR = (0x2005, 0x0F), "Philips MR Imaging DD 005"
+PHILIPS_IMAGE_TYPE = (0x2005, 0x11)
 
 
 def is_enhanced(dataset: Dataset) -> bool:
     return PER_FRAME in dataset or SHARED in dataset
 
 
-def enhanced_frames(dataset: Dataset, path: Path, facts: SeriesFacts) -> list[Frame]:
+def enhanced_frames(dataset: Dataset, path: Path, series: SeriesFacts) -> list[Frame]:
     """One record per frame.
 
     Raises:
@@ -36,17 +39,16 @@ def enhanced_frames(dataset: Dataset, path: Path, facts: SeriesFacts) -> list[Fr
     """
     n = int(dataset.get("NumberOfFrames") or 1)
     per_frame, shared = dataset.get(PER_FRAME) or [], dataset.get(SHARED) or [Dataset()]
-    if len(per_frame) not in (0, n):
-        raise InputError(f"{n} frames, but headers of {len(per_frame)}", where=path.name, remedy="Export it again")
-    if not len(per_frame) and n > 1:
-        raise damaged(path)
-    shared_items = _items(shared[0])
-    frames = []
+    if len(per_frame) != n and (len(per_frame) or n > 1):
+        raise InputError(
+            f"it has {n} frames, but headers of {len(per_frame)}", where=path.name, remedy="Export or copy it again"
+        )
+    shared_items, frames = _items(shared[0]), []
     for index in range(n):
-        own = _items(per_frame[index]) if len(per_frame) else []
-        private = _philips_items(per_frame[index]) if len(per_frame) else []
-        sources = [*own, *shared_items, *private, dataset]
-        frames.append(frame_from(sources, path, index, facts, _component(sources, private)))
+        own = per_frame[index] if len(per_frame) else Dataset()
+        private = _philips_items(own)
+        sources = [*_items(own), *shared_items, *private, dataset]
+        frames.append(frame_from(sources, path, index, series, _component(sources, private)))
     return frames
 
 
@@ -64,10 +66,13 @@ def _philips_items(group: Dataset) -> list[Dataset]:
 
 def _component(sources: list[Dataset], private: list[Dataset]) -> Component:
     """Value 3 of an enhanced frame type is a flavor (T2_STAR, PERFUSION); only value 4 says that it was computed."""
-    frame_type = first_value(sources, "FrameType") or first_value(sources[-1:], "ImageType") or ()
-    contrast = [] if isinstance(frame_type, str) else list(frame_type)[3:]
-    if contrast and str(contrast[0]).upper() not in ("", "NONE") and from_image_type(["", "", *contrast]) is Component.DERIVED:
-        return Component.DERIVED
-    stated = from_word(first_value(sources, "ComplexImageComponent") or "")
-    by_type = from_image_type(["", "", *contrast])
-    return philips_component(private) or stated or by_type or Component.MAGNITUDE
+    frame_type = words(first_value(sources, "FrameType")) or words(sources[-1].get("ImageType"))
+    by_type = from_image_type(["", "", *frame_type[3:]])
+    if by_type is Component.DERIVED:
+        return by_type
+    return (
+        from_philips_type(private_text(private, PHILIPS_IMAGE_TYPE, PHILIPS_CREATORS))
+        or from_word(first_text(sources, "ComplexImageComponent"))
+        or by_type
+        or Component.MAGNITUDE
+    )

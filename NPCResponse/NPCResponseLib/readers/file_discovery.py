@@ -107,7 +107,9 @@ def _add_file(found: FoundFiles, path: Path) -> None:
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError("it is damaged: the name says DICOM, the content does not", where=path.name, remedy="Copy it again")
+    return InputError(
+        "it is damaged: the name says DICOM, the content does not", where=path.name, remedy="Copy it again"
+    )
 
 
 def _is_dicom(path: Path) -> bool:
@@ -115,8 +117,7 @@ def _is_dicom(path: Path) -> bool:
     if path.name.upper() == "DICOMDIR":
         return False
     try:
-        opened = gzip.open(path) if is_gzip(path) else path.open("rb")
-        with opened as file:
+        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
             start = file.read(_PREAMBLE + 4)
     except PermissionError as error:
         raise InputError("it cannot be read", where=path.name, remedy="Check the permissions") from error

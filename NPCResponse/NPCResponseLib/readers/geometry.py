@@ -4,7 +4,7 @@ A grid is a shape (slices, rows, columns) and a 4x4 matrix from voxel index (i, 
 """
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 
 # Two images lie on one grid if no corner voxel is farther off than this share of the shortest voxel edge.
 MAX_CORNER_SHIFT = 0.01
@@ -16,7 +16,7 @@ def lps_to_ras(ijk_to_lps: np.ndarray) -> np.ndarray:
     return _LPS_TO_RAS @ ijk_to_lps
 
 
-def image_ijk_to_ras(image: sitk.Image) -> np.ndarray:
+def image_ijk_to_ras(image: SimpleITK.Image) -> np.ndarray:
     """Matrix of an ITK image; axes after the third (echoes) are left out, missing ones (a 2-D image) get 1 mm."""
     n = image.GetDimension()
     used = min(n, 3)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 
 from ..errors import InputError
 from .file_discovery import is_gzip
@@ -62,7 +62,7 @@ def read_image_file(path: Path) -> ImageFile:
     """
     _check_complete(path)
     try:
-        image = sitk.ReadImage(str(path))
+        image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
         raise _refusal(path, str(error)) from error
     header = {}
@@ -71,11 +71,13 @@ def read_image_file(path: Path) -> ImageFile:
     return ImageFile(path, tuple(_volumes(image, path)), image_ijk_to_ras(image), header)
 
 
-def _volumes(image: sitk.Image, path: Path):
+def _volumes(image: SimpleITK.Image, path: Path):
     n_components, n_dimensions = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
-    array = sitk.GetArrayViewFromImage(image) if n_components > 1 else sitk.GetArrayFromImage(image)
+    array = SimpleITK.GetArrayViewFromImage(image) if n_components > 1 else SimpleITK.GetArrayFromImage(image)
     if n_components > 1 and n_dimensions > 3:
-        raise InputError("it has both a fourth axis and components", where=path.name, remedy="Use one of them for echoes")
+        raise InputError(
+            "it has both a fourth axis and components", where=path.name, remedy="Use one of them for echoes"
+        )
     if n_components > 1:
         array = np.moveaxis(array, -1, 0)
     if n_dimensions == 2:
@@ -96,7 +98,9 @@ def _refusal(path: Path, reason: str) -> InputError:
         return InputError(
             "its axes are not at right angles to each other (sheared)", where=path.name, remedy="Resample the image"
         )
-    return InputError("it cannot be read as an image, it is damaged or incomplete", where=path.name, remedy="Copy it again")
+    return InputError(
+        "it cannot be read as an image, it is damaged or incomplete", where=path.name, remedy="Copy it again"
+    )
 
 
 # -- echo times in headers --
@@ -172,10 +176,16 @@ def _nifti_size(header: bytes) -> int:
         (version,) = struct.unpack_from(order + "i", header)
         if version == 348:
             n_axes, *lengths = struct.unpack_from(order + "8h", header, 40)
-            (bits,), (offset,) = struct.unpack_from(order + "h", header, 72), struct.unpack_from(order + "f", header, 108)
+            (bits,), (offset,) = (
+                struct.unpack_from(order + "h", header, 72),
+                struct.unpack_from(order + "f", header, 108),
+            )
         elif version == 540:
             n_axes, *lengths = struct.unpack_from(order + "8q", header, 16)
-            (bits,), (offset,) = struct.unpack_from(order + "h", header, 14), struct.unpack_from(order + "q", header, 168)
+            (bits,), (offset,) = (
+                struct.unpack_from(order + "h", header, 14),
+                struct.unpack_from(order + "q", header, 168),
+            )
         else:
             continue
         return int(offset) + math.prod(max(length, 1) for length in lengths[: max(n_axes, 0)]) * bits // 8

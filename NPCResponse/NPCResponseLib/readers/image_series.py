@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 
 from ..echo_series import EchoSeries
 from ..errors import InputError
@@ -121,7 +121,7 @@ def _n_echoes(paths: Sequence[Path]) -> int:
 
 def _n_volumes(path: Path) -> int:
     """From the header; a file that cannot be read counts as one, and is refused when it is its turn."""
-    reader = sitk.ImageFileReader()
+    reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
@@ -172,7 +172,9 @@ def _times_of(file: ImageFile, facts: SidecarFacts, typed: bool) -> tuple[tuple[
     if times_ms and len(times_ms) != n and not typed:
         one = "one echo time" if len(times_ms) == 1 else f"{len(times_ms)} echo times"
         raise InputError(
-            f"{source} gives {one} for {n} volumes", where=file.path.name, remedy="Give one for each volume, or type them"
+            f"{source} gives {one} for {n} volumes",
+            where=file.path.name,
+            remedy="Give one for each volume, or type them",
         )
     return (times_ms, source) if len(times_ms) == n else ((None,) * n, source)
 
@@ -237,9 +239,7 @@ def _phases(
     return radians, scaled or ((problem,) if problem else ())
 
 
-def _unscaled_radians(
-    volumes: list[np.ndarray], header: ImageFile
-) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
+def _unscaled_radians(volumes: list[np.ndarray], header: ImageFile) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
     """Some converters store radians as they are and leave the scanner's slope in the NIfTI header by mistake."""
     slope = header.nifti_slope()
     if slope == 1.0:

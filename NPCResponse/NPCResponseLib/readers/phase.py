@@ -39,7 +39,7 @@ _LOWEST_OF_SCALE = (
     (-4096.0, SIGNED_12_BITS),
     (0.0, UNSIGNED_12_BITS),
 )
-# A range fits a convention if both ends are this close to it, as a share of a turn (slopes are written with few digits).
+# A range fits a convention if both ends are this close to it, as a share of a turn; slopes have few digits.
 _RANGE_TOLERANCE = 0.005
 
 

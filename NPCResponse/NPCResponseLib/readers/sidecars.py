@@ -135,7 +135,9 @@ def _positive(facts: dict, key: str, where: str) -> float | None:
         return None
     if not _is_number(value) or not (math.isfinite(value) and value > 0):
         raise InputError(
-            f"{key} must be a positive number, found {json.dumps(value)[:60]}", where=where, remedy="Correct the sidecar"
+            f"{key} must be a positive number, found {json.dumps(value)[:60]}",
+            where=where,
+            remedy="Correct the sidecar",
         )
     return float(value)
 

@@ -102,17 +102,15 @@ class NameCloak:
     def __init__(self, paths: Sequence[tuple[Path, str]]):
         hidden: dict[str, str] = {}
         for path, label in paths:
-            stem = (
-                path.name[: -len(file_extension(path))]
-                if path.name.lower().endswith(file_extension(path))
-                else path.name
-            )
-            for text in (str(path), str(path.resolve()), path.name, path.resolve().name, stem):
+            for text in (str(path), str(path.resolve()), path.name, path.resolve().name, _stem(path)):
                 hidden.setdefault(text, label)
             for folder in path.resolve().parents:
                 if folder.name:
                     hidden.setdefault(f"{folder}/", "")
-        # Longest first, so that a path goes before the name it ends with; very short stems would hit ordinary words.
+            for file in path.rglob("*") if path.is_dir() else ():
+                hidden.setdefault(file.name, f"a file of the {label}")
+                hidden.setdefault(_stem(file), f"a file of the {label}")
+        # Longest first, so that a path goes before the name it ends with; very short names would hit ordinary words.
         self._hidden = sorted(
             ((text, label) for text, label in hidden.items() if len(text) > 3), key=lambda e: -len(e[0])
         )
@@ -121,3 +119,9 @@ class NameCloak:
         for hidden, label in self._hidden:
             text = text.replace(hidden, label)
         return text
+
+
+def _stem(path: Path) -> str:
+    """The name without its extension, which stays recognizable in a sidecar's name."""
+    extension = file_extension(path)
+    return path.name[: -len(extension)] if path.name.lower().endswith(extension) else path.name

@@ -325,6 +325,15 @@ def test_quiet_run_says_nothing(series, tmp_path, run):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_reader_that_stops_listening_is_no_failure(series, tmp_path):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    arguments = [*PROGRAM, "r2star", str(series), "-o", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(arguments, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "out" / "report.html").exists()
+
+
 def test_typed_echo_times_are_used(series, tmp_path, run):
     # Twice the times give half the rate.
     doubled = "/".join(str(2 * time) for time in PAPER_ECHO_TIMES_MS)
@@ -416,6 +425,13 @@ def segmentation(block, **options):
     return build
 
 
+def several_segments_none_named(folder):
+    mask = np.zeros(SHAPE, dtype=np.uint8)
+    mask[1, 10:14, 10:14], mask[1, 16:20, 16:20] = 1, 2
+    sitk.WriteImage(image_of(mask), str(folder / "two.nii.gz"))
+    return [write_series(folder), "--echo-times", TIMES, "--segmentation", folder / "two.nii.gz"]
+
+
 def corrupt_segmentation(folder):
     (folder / "bad.seg.nrrd").write_bytes(b"NRRD0004\ntype: uint8\nnonsense")
     return [write_series(folder), "--echo-times", TIMES, "--segmentation", folder / "bad.seg.nrrd"]
@@ -445,6 +461,7 @@ BAD_INPUT = {
     "segmentation outside the image": (segmentation(TUMOR_BLOCK, origin=(900.0, 0.0, 0.0)), "outside"),
     "empty segmentation": (segmentation(np.s_[0:0]), "empty"),
     "corrupt segmentation": (corrupt_segmentation, "bad.seg.nrrd"),
+    "several segments and none named": (several_segments_none_named, "several segments"),
     "unknown segment": (with_segmentation("--segment", "liver"), "liver"),
     "unknown exclusion": (with_segmentation("--exclude", "liver"), "liver"),
     "region of air": (segmentation(np.s_[1, 0:4, 0:4]), "low signal"),
@@ -623,6 +640,15 @@ def test_signal_while_moving_into_place_waits_until_all_is_moved(tmp_path, inter
         staged.commit()
     assert snapshot(output) == {"a": b"new", "b": b"new"}
     assert interruption.received == signal.SIGTERM
+
+
+def test_signal_after_the_commit_changes_nothing_any_more(tmp_path, interruption):
+    with StagedOutput(tmp_path / "out", ["a"], interruption, force=False) as staged:
+        (staged.folder / "a").write_text("1")
+        staged.commit()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+    assert snapshot(tmp_path / "out") == {"a": b"1"}
 
 
 def test_stop_signals_raise_at_once_and_tell_the_usual_exit_code(interruption):

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pydicom
 import pytest
 import slicer
 import slicer.util
@@ -176,7 +177,10 @@ def attach_dicom(volume, database, folder, n_slices=2, **values):
             setattr(header, keyword, value)
         uids.append(str(header.SOPInstanceUID))
         database.paths[uids[-1]] = folder / f"{uids[-1]}.dcm"
-        header.save_as(database.paths[uids[-1]], enforce_file_format=True)
+        header.preamble = bytes(128)
+        if pydicom.__version_info__[0] == "2":
+            header.is_little_endian, header.is_implicit_VR = True, False
+        header.save_as(database.paths[uids[-1]])
     volume.SetAttribute("DICOM.instanceUIDs", " ".join(uids))
 
 

@@ -303,6 +303,14 @@ def test_region_is_found_through_parent_transforms(scene, regions, transforms):
     assert np.array_equal(result.used_mask, build.box(k=slice(2, 4)))
 
 
+def test_region_is_found_through_the_transform_of_the_shown_volume(scene, regions):
+    """A sequence has no transform of its own; what the user moves is the volume that shows it."""
+    node, turn = add_echo_series_to_scene(echo_series()), build.rotation("x", 40) @ build.translation(0, 0, 30)
+    build.move(slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode")[0].GetProxyNode(node), turn)
+    build.move(regions, turn @ build.translation(*build.OBLIQUE[:3, 2]))
+    assert np.array_equal(R2StarJob(node, WHOLE, regions, "tumor").run().used_mask, build.box(k=slice(2, 4)))
+
+
 def test_slice_rule_and_erosion_shape_the_region(series, scene):
     mask = build.box(k=slice(1, 2)) | build.box(k=slice(2, 3), j=slice(5, 17), i=slice(4, 16))
     grid = build.add_volume(np.zeros(build.SHAPE, np.float32), "grid")

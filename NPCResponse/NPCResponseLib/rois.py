@@ -8,10 +8,12 @@ import numpy as np
 from scipy import ndimage
 
 from .errors import InputError
+from .field_gradient import FALSE_ALARM_RATE
 from .relaxometry import VoxelStatus
 
 SMALL_ROI_VOXELS = 50
 MANY_EXCLUDED_FRACTION = 0.25
+MANY_FLAGGED_FRACTION = 0.1
 
 
 class SliceRule(enum.Enum):
@@ -113,6 +115,42 @@ def erode_in_plane_mm(
     return eroded
 
 
+def usable_voxels(
+    roi: np.ndarray,
+    status: np.ndarray | None = None,
+    exclusions: Mapping[str, np.ndarray] | None = None,
+    *,
+    keep_flagged: bool = True,
+) -> tuple[np.ndarray, dict[str, int]]:
+    """The voxels of a region that statistics may use, and how many are left out for which reason.
+
+    Arguments as in :func:`roi_statistics`. A voxel is counted once, under the first reason that holds: exclusions in
+    their order, then the status.
+    """
+    used, n_excluded = roi.astype(bool), {}
+    for name, mask in (exclusions or {}).items():
+        used, n_excluded = _leave_out(used, n_excluded, f"segment {name}", mask.astype(bool))
+    for reason in VoxelStatus if status is not None else ():
+        if not reason.is_fitted or (reason is not VoxelStatus.OK and not keep_flagged):
+            used, n_excluded = _leave_out(used, n_excluded, reason.label(), status == reason)
+    return used, n_excluded
+
+
+def _leave_out(
+    used: np.ndarray, n_excluded: dict[str, int], reason: str, mask: np.ndarray
+) -> tuple[np.ndarray, dict[str, int]]:
+    n = int(np.count_nonzero(used & mask))
+    return (used & ~mask, {**n_excluded, reason: n_excluded.get(reason, 0) + n}) if n else (used, n_excluded)
+
+
+def _flagged(used: np.ndarray, status: np.ndarray | None) -> dict[VoxelStatus, int]:
+    """Used voxels that carry a warning."""
+    if status is None:
+        return {}
+    reasons = [reason for reason in VoxelStatus if reason.is_fitted and reason is not VoxelStatus.OK]
+    return {reason: int(np.count_nonzero(used & (status == reason))) for reason in reasons}
+
+
 def roi_statistics(
     values: np.ndarray,
     roi: np.ndarray,
@@ -134,26 +172,9 @@ def roi_statistics(
     Raises:
         InputError: no voxel is left.
     """
-    used = roi.astype(bool)
-    n_roi = int(np.count_nonzero(used))
-    n_excluded: dict[str, int] = {}
-
-    def leave_out(reason: str, mask: np.ndarray) -> None:
-        hit = used & mask
-        n_excluded[reason] = n_excluded.get(reason, 0) + int(np.count_nonzero(hit))
-        used[hit] = False
-
-    for name, mask in (exclusions or {}).items():
-        leave_out(f"segment {name}", mask.astype(bool))
-    flagged = {}
-    if status is not None:
-        for reason in VoxelStatus:
-            if not reason.is_fitted or (reason is not VoxelStatus.OK and not keep_flagged):
-                leave_out(reason.label(), status == reason)
-            elif reason is not VoxelStatus.OK:
-                flagged[reason.label()] = int(np.count_nonzero(used & (status == reason)))
-    leave_out("not a number", ~np.isfinite(values))
-    n_excluded = {reason: n for reason, n in n_excluded.items() if n}
+    used, n_excluded = usable_voxels(roi, status, exclusions, keep_flagged=keep_flagged)
+    n_roi = int(np.count_nonzero(roi))
+    used, n_excluded = _leave_out(used, n_excluded, "not a number", ~np.isfinite(values))
     sample = values[used].astype(np.float64)
     if sample.size == 0:
         told = ", ".join(f"{n} {reason}" for reason, n in n_excluded.items()) or "the region is empty"
@@ -179,11 +200,11 @@ def roi_statistics(
         n_used=int(sample.size),
         n_excluded=n_excluded,
         slices_k=tuple(int(k) for k in np.flatnonzero(used.any(axis=(1, 2)))) if used.ndim == 3 else (),
-        warnings=_warnings(n_roi, sample.size, n_excluded, flagged),
+        warnings=_warnings(n_roi, sample.size, n_excluded, _flagged(used, status)),
     )
 
 
-def _warnings(n_roi: int, n_used: int, n_excluded: dict[str, int], flagged: dict[str, int]) -> tuple[str, ...]:
+def _warnings(n_roi: int, n_used: int, n_excluded: dict[str, int], flagged: dict[VoxelStatus, int]) -> tuple[str, ...]:
     warnings = []
     if n_used < SMALL_ROI_VOXELS:
         warnings.append(f"Only {n_used} voxels are used (fewer than {SMALL_ROI_VOXELS}): the mean is uncertain.")
@@ -191,6 +212,14 @@ def _warnings(n_roi: int, n_used: int, n_excluded: dict[str, int], flagged: dict
     if n_unfit > MANY_EXCLUDED_FRACTION * n_roi:
         warnings.append(f"{n_unfit} of {n_roi} voxels of the region could not be fitted.")
     for reason, n in flagged.items():
-        if n > 2 * 0.05 * n_used:
-            warnings.append(f"{n} of {n_used} used voxels: {reason} (kept in the statistics).")
+        if n > _expected_by_chance(reason, n_used):
+            warnings.append(f"{n} of {n_used} used voxels: {reason.label()} (kept in the statistics).")
     return tuple(warnings)
+
+
+def _expected_by_chance(reason: VoxelStatus, n_used: int) -> float:
+    """So many flagged voxels are no news: false alarms, which come nine together, and three times their SD."""
+    if reason is not VoxelStatus.SUSPECTED_FIELD_GRADIENT:
+        return MANY_FLAGGED_FRACTION * n_used
+    rate = FALSE_ALARM_RATE
+    return rate * n_used + 3 * np.sqrt(9 * rate * (1 - rate) * n_used)

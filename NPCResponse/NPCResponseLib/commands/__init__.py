@@ -5,7 +5,6 @@ software (with its traceback). Heavy libraries are imported inside the commands,
 answer at once.
 """
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -75,9 +74,6 @@ def run(arguments: Sequence[str]) -> int:
                     obj=Session(interruption),
                 )
             return result if isinstance(result, int) else 0
-        except BrokenPipeError:
-            _forget_stdout()  # the reader (head, less) had enough; the results are in their place
-            return 0
         except Interrupted as stop:
             return _stopped(stop)
         except SystemExit as leave:  # how shell completion ends
@@ -86,6 +82,8 @@ def run(arguments: Sequence[str]) -> int:
             if interruption.received is not None:
                 return _stopped(Interrupted(interruption.received))
             return _failed(error, foreign)
+        finally:
+            foreign.close()
 
 
 def _stopped(stop: Interrupted) -> int:
@@ -115,10 +113,3 @@ def _say(message: str) -> None:
     """One line on stderr, whatever line breaks a file name or a library put into the message."""
     if sys.stderr is not None:
         print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
-
-
-def _forget_stdout() -> None:
-    """Keep Python from complaining about the broken pipe when it flushes at exit."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)

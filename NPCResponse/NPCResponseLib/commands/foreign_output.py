@@ -55,6 +55,9 @@ class ForeignOutput:
         self._log.seek(max(0, size - MAX_KEPT_BYTES))
         return self._log.read().decode("utf-8", errors="replace").strip()
 
+    def close(self) -> None:
+        self._log.close()
+
     @staticmethod
     def _stream_to(descriptor: int, like):
         return os.fdopen(

@@ -22,6 +22,7 @@ class Interruption:
     def __init__(self):
         self._received: int | None = None
         self._deferred = False
+        self._too_late = False
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "Interruption":
@@ -44,6 +45,10 @@ class Interruption:
         if self._received is not None:
             raise Interrupted(self._received)
 
+    def pass_over(self) -> None:
+        """From here on nothing is left to stop: the results are in place. Signals are noted and no more."""
+        self._too_late = True
+
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """Inside, signals are only noted. The caller decides afterwards (:meth:`check`)."""
@@ -55,5 +60,5 @@ class Interruption:
 
     def _on_signal(self, number: int, _frame) -> None:
         self._received = number
-        if not self._deferred:
+        if not (self._deferred or self._too_late):
             raise Interrupted(number)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .progress import print_result, progress_bar
+
 HELP = (
     "Simulate a patient with nasopharyngeal carcinoma before and after treatment.\n\n"
     "Writes, per time point, a five-echo BOLD series with its echo times and a segmentation (tumor, necrosis, airway, "
@@ -49,7 +51,6 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """See HELP."""
-    from .progress import progress_bar
     from .staged_output import StagedOutput
 
     interruption = context.obj.interruption
@@ -68,9 +69,7 @@ def command(
         progress("Finishing", 1.0)
         paths = staged.commit()
     if not quiet:
-        print(f"Wrote a synthetic patient to {directory}:")
-        for path in paths:
-            print(f"  {path.name}")
+        print_result(f"Wrote a synthetic patient to {directory}: {', '.join(path.name for path in paths)}")
 
 
 def _write_phantom(folder: Path, settings: dict, progress, interruption) -> None:

@@ -1,10 +1,17 @@
-"""A progress bar on a terminal, silence in a pipe."""
+"""What the user sees of a run: a progress bar on a terminal, none in a pipe, and the result on stdout."""
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 ShowProgress = Callable[[str, float], None]
+
+
+def print_result(text: str) -> None:
+    """Print to stdout, if anyone listens: a reader that had enough (head, less) or a closed stdout is no failure."""
+    if sys.stdout is not None:
+        with suppress(BrokenPipeError):
+            print(text, flush=True)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from ..errors import InputError
 from .interruption import Interruption
+from .progress import print_result, progress_bar
 
 HELP = (
     "Map R2* from multi-echo gradient-echo images and measure it in a tumor.\n\n"
@@ -120,7 +120,8 @@ class Request:
         if self.segmentation is not None:
             shown += [("--segment", self.segment)] if self.segment else []
             shown += [("--exclude", name) for name in self.exclude]
-            shown += [("--roi", self.roi), ("--erode-mm", f"{self.erode_mm:g}")]
+            shown += [("--roi", self.roi)]
+            shown += [("--erode-mm", f"{self.erode_mm:g}")] if self.erode_mm else []
         if self.echo_times_ms:
             shown.append(("--echo-times", ",".join(f"{time:g}" for time in self.echo_times_ms)))
         for option, value in (
@@ -298,10 +299,9 @@ def command(
     request.check()
     summary, lines = _run(request, context.obj.interruption, force=force, quiet=quiet)
     if as_json:
-        print(json.dumps(summary, indent=2, allow_nan=False))
+        print_result(json.dumps(summary, indent=2, allow_nan=False))
     elif not quiet:
-        print("\n".join(lines))
-    sys.stdout.flush()
+        print_result("\n".join(lines))
 
 
 def parse_echo_times(typed: str) -> tuple[float, ...]:
@@ -324,7 +324,6 @@ def parse_echo_times(typed: str) -> tuple[float, ...]:
 
 def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bool) -> tuple[dict, list[str]]:
     """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
-    from .progress import progress_bar
     from .staged_output import StagedOutput
 
     with (

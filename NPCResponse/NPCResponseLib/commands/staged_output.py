@@ -82,6 +82,7 @@ class StagedOutput:
             except OSError as error:
                 raise self._unwritable(error) from error
             self._made_parents.clear()
+            self._interruption.pass_over()
         return [self.output / name for name in written]
 
     # -- steps --

@@ -59,8 +59,10 @@ def scale_from_vendor(manufacturer: str, low: float, high: float) -> PhaseScale 
         return None
     if vendor.startswith("GE") and largest <= 3150:
         return MILLIRADIANS
-    if vendor.startswith("SIEMENS") and largest <= 4096:
-        return SIGNED_12_BITS if low < 0 else UNSIGNED_12_BITS
+    if vendor.startswith("SIEMENS") and low < 0 and largest <= 4096:
+        return SIGNED_12_BITS
+    if vendor.startswith("SIEMENS") and low >= 0 and 2048 < largest <= 4096:
+        return UNSIGNED_12_BITS
     return None
 
 

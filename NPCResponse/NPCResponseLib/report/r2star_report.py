@@ -19,6 +19,8 @@ from .provenance import Provenance
 from .slice_view import SliceView
 
 TEMPLATE_FOLDER = Path(__file__).parent
+# The hatches of the figures as classes of the style sheet.
+SWATCH_PATTERNS = {"/": "lines", ".": "dots"}
 # How plain text from any layer becomes typography. Applied after escaping.
 TYPOGRAPHY = (
     (re.compile(r"\bR2\*"), "R<sub>2</sub>*"),
@@ -201,6 +203,7 @@ def _voxel_rows(report: R2StarReport) -> list[dict]:
             {
                 "label": status.label(),
                 "color": figures.STATUS_COLORS[status],
+                "pattern": SWATCH_PATTERNS.get(figures.STATUS_HATCHES.get(status, "")[:1], ""),
                 "used": in_region,
                 "excluded": left_out,
                 "whole": whole[status],

@@ -32,6 +32,11 @@ def test_each_module_has_its_logic_in_the_scene(scene, name):
     assert logic.GetClassName() in headless.LOGIC_CLASSES.values()
 
 
+def test_bundles_are_unpacked_in_a_folder_of_its_own(scene):
+    """Without one they would be unpacked in the root folder."""
+    assert scene.GetCacheManager().GetRemoteCacheDirectory() == slicer.app.temporaryPath
+
+
 def test_slicer_util_works_on_it_without_a_word_on_the_console(scene, capfd):
     volume = build.add_volume(np.zeros(build.SHAPE, np.float32))
     segmentation = build.add_segmentation(volume, tumor=build.box(), air=build.box(k=slice(3, 4)))

@@ -50,6 +50,15 @@ def test_fast_decays_fall_back_to_the_early_echoes():
     assert estimate.sigma == pytest.approx(1, rel=0.1)  # one degree of freedom per voxel
 
 
+def test_model_error_is_not_taken_for_noise():
+    # Echo gains that no exponential has, and air with a ghost in one echo: neither way is as it should be.
+    echoes = [echo * gain for echo, gain in zip(head(80, seed=6), (1.0, 0.8, 1.2, 0.9, 1.1), strict=True)]
+    echoes[2][:, :12] *= 1.6
+    estimate = estimate_noise_sigma(echoes, PAPER_ECHO_TIMES_MS)
+    assert "darkest" in estimate.source
+    assert 0.8 < estimate.sigma < 1.6
+
+
 def test_an_image_without_noise_has_none():
     assert estimate_noise_sigma(decays(np.full((4, 30, 30), 40.0), 100.0), PAPER_ECHO_TIMES_MS) is None
     assert estimate_noise_sigma([np.zeros((2, 3, 4))] * 5, PAPER_ECHO_TIMES_MS) is None

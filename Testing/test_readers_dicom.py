@@ -322,7 +322,9 @@ def test_the_patient_is_in_no_text(tmp_path):
     series = read_echo_series(write(folder, Scan(edit=careless), "one series"))
     assert series.name == "BOLD"
     write_classic(folder, Scan(series_number=9, edit=careless), prefix="x")
-    with pytest.raises(InputError, match="several multi-echo series found: series 5 with 5 echoes, series 9") as refusal:
+    with pytest.raises(
+        InputError, match="several multi-echo series found: series 5 with 5 echoes, series 9"
+    ) as refusal:
         read_echo_series(folder)
     for text in (str(refusal.value), repr(series.warnings), series.name):
         assert "zhangsan" not in text.lower()
@@ -335,3 +337,48 @@ def test_saving_again_with_pydicom_changes_nothing(tmp_path):
     dataset = pydicom.dcmread(path)
     save(dataset, path)
     assert pydicom.dcmread(path).EchoTime == dataset.EchoTime
+
+
+def test_lossless_jpeg_is_decoded_without_further_packages(tmp_path):
+    """What archives use most; pydicom alone cannot, GDCM inside SimpleITK can."""
+    for path in write_classic(tmp_path, Scan(vendor="philips", n_slices=2, rescale=lambda echo: (1.5, 0.0, 0.01))):
+        dataset, writer = pydicom.dcmread(path), SimpleITK.ImageFileWriter()
+        writer.SetImageIO("GDCMImageIO")
+        writer.SetFileName(str(tmp_path / "compressed.tmp.dcm"))
+        writer.SetUseCompression(True)
+        writer.SetCompressor("JPEG")
+        writer.Execute(SimpleITK.GetImageFromArray(dataset.pixel_array[np.newaxis]))
+        compressed = pydicom.dcmread(tmp_path / "compressed.tmp.dcm")
+        dataset.file_meta.TransferSyntaxUID = compressed.file_meta.TransferSyntaxUID
+        dataset["PixelData"] = compressed["PixelData"]
+        dataset.save_as(str(path))
+    (tmp_path / "compressed.tmp.dcm").unlink()
+    scan = Scan(n_slices=2)
+    for echo, image in enumerate(read_echo_series(tmp_path).echoes):
+        np.testing.assert_allclose(image, scan.magnitudes(echo), atol=0.76)
+
+
+def test_two_phase_series_that_both_fit_are_not_guessed_between(tmp_path):
+    write_classic(tmp_path, Scan(series_number=5))
+    for number in (6, 7):
+        write_classic(tmp_path, Scan(components=("P",), series_number=number))
+    series = read_echo_series(tmp_path)
+    assert series.phases == ()
+    assert any("Phase images" in warning for warning in series.warnings)
+
+
+def test_phase_of_a_scanner_that_writes_one_echo_time_is_matched_by_echo_number(tmp_path):
+    def same_time(dataset, component, echo, k):
+        dataset.EchoTime = 6.71
+
+    scan = Scan(vendor="ge", components=("M", "P"), edit=same_time)
+    write_classic(tmp_path, scan)
+    assert phase_error(read_echo_series(tmp_path, echo_times_ms=ECHO_TIMES_MS), scan) < 0.001
+
+
+def test_echoes_from_series_of_different_names_are_reported(tmp_path):
+    for number, (time, name) in enumerate(((5.0, "early"), (10.0, "late"))):
+        write_classic(tmp_path, Scan(echo_times_ms=(time,), description=name, series_number=number))
+    assert read_echo_series(tmp_path).warnings == (
+        "The echoes were put together from series 0 (early), series 1 (late), which share protocol and geometry.",
+    )

@@ -216,10 +216,28 @@ def test_odd_voxels_carry_their_reason_and_leave_the_others_alone(odd_voxels, va
     )
 
 
-def test_a_zero_last_echo_is_fitted_but_said_to_be_poor(odd_voxels):
+def test_an_echo_that_is_exactly_zero_was_blanked(odd_voxels):
     odd_voxels[4][0, 10, 10] = 0
-    fit = fit_r2star(odd_voxels, PAPER_ECHO_TIMES_MS, noise_sigma=1.0)
-    assert fit.status[0, 10, 10] in (VoxelStatus.POOR_FIT, VoxelStatus.SUSPECTED_FIELD_GRADIENT)
+    noisy = fit_r2star(odd_voxels, PAPER_ECHO_TIMES_MS, noise_sigma=1.0)
+    assert noisy.status[0, 10, 10] == VoxelStatus.LOW_SIGNAL
+    assert noisy.r2star_hz[0, 10, 10] == 0
+    assert (np.delete(noisy.status.ravel(), 210) == VoxelStatus.OK).all()
+
+
+def test_a_decay_that_ends_in_zeros_is_fitted():
+    echoes = rician(decays(np.full((2, 40, 40), 100.0), 14.0), 0.7, np.random.default_rng(9))
+    whole = [np.round(echo).astype(np.int16) for echo in echoes]
+    fit = fit_r2star(whole, PAPER_ECHO_TIMES_MS, noise_sigma=0.7)
+    has_zero = np.min(whole, axis=0) == 0
+    assert has_zero.sum() > 20
+    assert np.mean(fit.r2star_hz[has_zero] > 0) > 0.9
+
+
+def test_a_bend_all_over_the_image_is_told_apart_from_a_field_gradient():
+    echoes = rician(decays(np.full((3, 40, 40), 40.0), 80.0), 1.0, np.random.default_rng(10))
+    unequal = [echo * gain for echo, gain in zip(echoes, (1.0, 1.1, 1.15, 1.1, 1.0), strict=True)]
+    assert any("unequal gain" in warning for warning in fit_r2star(unequal, PAPER_ECHO_TIMES_MS).warnings)
+    assert not fit_r2star(echoes, PAPER_ECHO_TIMES_MS).warnings
 
 
 def test_clipped_voxels_are_recognized_by_their_plateau(odd_voxels):

@@ -87,7 +87,8 @@ def weighted_log_linear(y: Array, times: DecayTimes) -> tuple[Array, Array]:
     """Log-linear with the weights that make it efficient: the squared signal *of the unweighted fit*.
 
     Weights from the measured signal instead would bias the rate, because noise enters line and weight together
-    (measured: -3.1 Hz against -0.8 Hz at SNR 20). This is WLS1 of Edwards et al., Magn Reson Med 2022 (hMRI).
+    (measured: -3.1 Hz against -0.8 Hz at SNR 20). This is WLS1 of the hMRI toolbox (Edwards et al., Proc ISMRM 2022,
+    1264).
     """
     _, rho = log_linear(y, times)
     return log_linear(y, times, np.exp(np.multiply.outer(-2 * times.u, np.clip(rho, -MAX_RATE / 8, MAX_RATE / 8))))

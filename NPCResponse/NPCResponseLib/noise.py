@@ -1,7 +1,8 @@
 """The noise level of a multi-echo magnitude series, found in the images themselves.
 
 Two ways, in this order: the air around the patient, where the signal is pure noise; and, where there is no usable air
-(cropped, masked or filtered images), what the fitted decays of bright voxels leave over.
+(cropped, masked or filtered images), what the fitted decays of bright voxels leave over. That cannot be more than what
+the darkest voxels hold.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ MIN_BRIGHT_FRACTION = 0.2
 # 1 for many, and 1 for a constant signal), and it must not decay with echo time.
 RAYLEIGH_KURTOSIS_RANGE = (1.75, 2.3)
 MAX_AIR_DECAY = 1.10
+DARK_QUANTILE = 0.02
 # Noise this far below the signal is rounding, not noise: there is no floor to model.
 MAX_SNR = 1e5
 
@@ -57,7 +59,7 @@ def estimate_noise_sigma(
         sample = sample[:, sample.max(axis=0) < saturation_level]
     if sample.size == 0 or sample.max() <= 0:
         return None
-    estimate = _from_air(sample, echoes) or _from_residuals(sample, echo_times_ms)
+    estimate = _from_air(sample, echoes) or _at_most(_upper_bound(sample), _from_residuals(sample, echo_times_ms))
     signal = np.percentile(sample[0], 95)
     return estimate if estimate and estimate.sigma * MAX_SNR > signal else None
 
@@ -147,6 +149,24 @@ def _from_residuals(sample: np.ndarray, echo_times_ms: tuple[float, ...]) -> Noi
         else:
             return NoiseEstimate(sigma, f"residuals of the fits to {n_echoes} echoes", int(bright.sum()))
     return None
+
+
+def _upper_bound(sample: np.ndarray) -> float:
+    """No noise can be stronger than the darkest voxels allow.
+
+    If all voxels were pure noise, their mean power over the echoes would be sigma^2 times a Gamma(n)/n variate; with
+    tissue among them a low quantile only rises.
+    """
+    n_echoes = len(sample)
+    expected = special.gammaincinv(n_echoes, DARK_QUANTILE) / n_echoes
+    return float(np.sqrt(np.quantile(np.mean(sample**2, axis=0) / 2, DARK_QUANTILE) / expected))
+
+
+def _at_most(bound: float, estimate: NoiseEstimate | None) -> NoiseEstimate | None:
+    """Residuals above the bound are errors of the model (fat, unequal echo gains) rather than noise."""
+    if estimate is None or estimate.sigma <= bound:
+        return estimate
+    return NoiseEstimate(bound, "the darkest voxels (residuals are larger: the decay is not a single exponential)", 0)
 
 
 def _smallest_eighth(power: np.ndarray, brightness: np.ndarray, n_free: int) -> float:

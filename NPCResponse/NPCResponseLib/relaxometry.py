@@ -27,6 +27,8 @@ CHUNK_VOXELS = 32_768  # small enough for the processor's cache, large enough to
 # than that: air would otherwise be painted with plausible numbers.
 MIN_FIRST_ECHO_SIGMAS = 5.0
 MIN_SECOND_ECHO_SIGMAS = 2.0
+# An echo that is exactly zero after one this far above the noise was blanked (or was NaN: NIfTI readers make it 0).
+BLANKED_AFTER_SIGMAS = 10.0
 # A fit is poor when its residual is both improbable as noise and large enough to matter for the tumor mean.
 POOR_FIT_PROBABILITY = 1e-4
 POOR_FIT_RELATIVE_RESIDUAL = 0.05
@@ -39,6 +41,7 @@ MIN_VOXELS_CLIPPED_ONCE = 10
 MIN_SPREAD_BEHIND_CLIPPING = 0.01
 # The bias of the noise-floor fit is of second order in the standard error of rho; below this one it is under 2 % of it.
 MIN_SE_FOR_BIAS = 0.1
+WIDESPREAD_FRACTION = 0.5  # a field gradient is local; what bends half of the image's decays is something else
 RESULT_MAPS = ("r2star_hz", "t2star_ms", "s0", "r2star_se_hz", "r_squared")
 # With shorter echo ranges or spacings, or above this decay per echo, single precision would lose R2*'s third decimal.
 MIN_RANGE_FOR_SINGLE_S = 0.010
@@ -314,8 +317,9 @@ class _Fitter:
         with np.errstate(invalid="ignore"):
             dark = (first <= MIN_FIRST_ECHO_SIGMAS * sigma) | (second <= MIN_SECOND_ECHO_SIGMAS * sigma)
             # Asking the whole chunk first is cheap, and mostly the answer is no.
-            if not raw.min() >= 0:
+            if not raw.min() > 0:
                 dark |= raw.min(axis=0) < 0
+                dark |= ((raw[1:] == 0) & (raw[:-1] > BLANKED_AFTER_SIGMAS * sigma)).any(axis=0) & (sigma > 0)
             status[dark] = VoxelStatus.LOW_SIGNAL
             if self.ceiling is not None:
                 status[raw.max(axis=0) >= self.ceiling] = VoxelStatus.SATURATED
@@ -470,6 +474,13 @@ class _Fitter:
         n_saturated = int(np.count_nonzero(status == VoxelStatus.SATURATED))
         if n_saturated:
             warnings.append(f"{n_saturated} voxels are clipped at {self.ceiling:g} and were not fitted.")
+        n_suspected = int(np.count_nonzero(status == VoxelStatus.SUSPECTED_FIELD_GRADIENT))
+        n_fitted = int(np.count_nonzero(self.maps["r2star_hz"]))
+        if n_suspected > WIDESPREAD_FRACTION * n_fitted:
+            warnings.append(
+                f"{n_suspected / n_fitted:.0%} of the fitted voxels decay faster and faster. So many speak for echoes "
+                "of unequal gain, or out of phase with fat, rather than for a field gradient."
+            )
         return tuple(warnings)
 
 

@@ -79,7 +79,7 @@ def select_slices(mask_kji: np.ndarray, rule: SliceRule) -> np.ndarray:
     """The part of a mask that a slice rule keeps.
 
     The largest slice is the ROI of Xu et al. 2023 (BMC Med Imaging 23:69); with its upper and lower neighbor it is that
-    of Liu et al. 2022 (Insights Imaging 13:116).
+    of Liu et al. 2022 (Insights Imaging 13:114).
 
     Args:
         mask_kji: boolean array (slice, row, column).

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import SimpleITK
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ..errors import InputError
@@ -26,6 +26,7 @@ from .file_discovery import is_gzip
 READ_ERRORS = (
     AssertionError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     ImportError,
     IndexError,

@@ -61,7 +61,7 @@ def choose_acquisition(frames: Sequence[Frame]) -> tuple[Acquisition, tuple[str,
         raise InputError(
             f"several multi-echo series found: {listed}", remedy="Give the files or the folder of one of them"
         )
-    return candidates[0], _left_out(frames, candidates[0])
+    return candidates[0], (*_merging(candidates[0]), *_left_out(frames, candidates[0]))
 
 
 def find_echoes(frames: Sequence[Frame]) -> list[Echo]:
@@ -195,6 +195,13 @@ def _summary(series: Sequence[Frame]) -> str:
     shown = f", TE {' / '.join(times)} ms" if times else ", no echo time"
     kinds = "/".join(sorted({frame.component.value for frame in series}))
     return f"{series[0].series.label}: {len(series)} {kinds} {'image' if len(series) == 1 else 'images'}{shown}"
+
+
+def _merging(chosen: Acquisition) -> tuple[str, ...]:
+    """Series whose descriptions differ may share a protocol by chance."""
+    if len({_description(frame) for frame in chosen.frames}) < 2:
+        return ()
+    return (f"The echoes were put together from {', '.join(chosen.series_labels)}, which share protocol and geometry.",)
 
 
 def _left_out(frames: Sequence[Frame], chosen: Acquisition) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def read_frames(paths: Sequence[Path]) -> list[Frame]:
     """
     frames = [frame for path in paths for frame in frames_of(path)]
     if not frames:
-        raise InputError("no MR image is among the DICOM files", where=paths[0].parent.name, remedy="Give MR images")
+        raise InputError("no MR image is among the DICOM files", remedy="Give MR images")
     return frames
 
 
@@ -211,10 +211,12 @@ def _phases(
 ) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
     """Phase images in radians: of the same series, else of one other, else from real and imaginary images."""
     in_study = [frame for frame in frames if frame.series.study_uid == stacks[0].frames[0].series.study_uid]
-    for pool in (acquisition.frames, *_other_series(in_study, acquisition), in_study):
-        partners = _partners(stacks, echoes, pool, Component.PHASE)
-        if partners:
-            return _scaled_phases(partners)
+    own = _partners(stacks, echoes, acquisition.frames, Component.PHASE)
+    others = [_partners(stacks, echoes, pool, Component.PHASE) for pool in _other_series(in_study, acquisition)]
+    apart = [own] if own else [found for found in others if found]
+    apart = apart or [found for found in [_partners(stacks, echoes, in_study, Component.PHASE)] if found]
+    if len(apart) == 1:
+        return _scaled_phases(apart[0])
     real = _partners(stacks, echoes, acquisition.frames, Component.REAL)
     imaginary = _partners(stacks, echoes, acquisition.frames, Component.IMAGINARY)
     if real and imaginary:
@@ -236,7 +238,9 @@ def _partners(
     others = find_echoes([frame for frame in pool if frame.component is component])
     partners = []
     for echo in echoes:
-        fitting = [other for other in others if _same_echo(echo, other)]
+        fitting = [other for other in others if _same_time(echo, other)]
+        if len(fitting) != 1:  # one echo time in all headers: the echo numbers may still tell
+            fitting = [other for other in others if _same_number(echo, other)]
         if len(fitting) != 1:
             return []
         partners.append(fitting[0])
@@ -248,12 +252,14 @@ def _partners(
     return found
 
 
-def _same_echo(a: Echo, b: Echo) -> bool:
+def _same_time(a: Echo, b: Echo) -> bool:
     if a.echo_time_ms is None or b.echo_time_ms is None:
-        return a.echo_number is not None and a.echo_number == b.echo_number
-    numbers = {a.echo_number, b.echo_number} - {None}
-    # Echo numbers decide only where one echo time stands in all headers; phase series may count on their own.
-    return abs(a.echo_time_ms - b.echo_time_ms) < EQUAL_WITHIN_MS and len(numbers) <= 2
+        return False
+    return abs(a.echo_time_ms - b.echo_time_ms) < EQUAL_WITHIN_MS
+
+
+def _same_number(a: Echo, b: Echo) -> bool:
+    return a.echo_number is not None and a.echo_number == b.echo_number
 
 
 def _scaled_phases(stacks: Sequence[Stack]) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:

@@ -94,6 +94,7 @@ class NPCResponseParameterNode:
     echoTimesMs - echo times typed by the user (ms); empty: those found in the data.
     segmentation, segmentId - the tumor; without it the maps are made, but nothing is measured.
     exclusionSegmentIds - segments of the same segmentation that are left out (air, necrosis, vessels).
+    leaveOutDoubtful - leave out voxels with a poor fit or a suspected field gradient, too.
     sliceRule - which slices of the tumor count.
     erosionMm - taken off the tumor's outline in each slice (mm).
     method - estimator of R2*.
@@ -116,6 +117,7 @@ class NPCResponseParameterNode:
     segmentation: vtkMRMLSegmentationNode | None
     segmentId: str
     exclusionSegmentIds: list[str]
+    leaveOutDoubtful: bool = False
     sliceRule: SliceRule = SliceRule.LARGEST_SLICE
     erosionMm: Annotated[float, WithinRange(0.0, 20.0)] = 0.0
     method: R2StarMethod = R2StarMethod.AUTO

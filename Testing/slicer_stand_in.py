@@ -122,6 +122,14 @@ class QPushButton(Widget):
             self.clicked.emit(False)
 
 
+class QCheckBox(Widget):
+    def __init__(self):
+        super().__init__()
+        self.text, self._checked = "", False
+
+    checked = valueProperty("checked", "stateChanged", lambda _box, value: bool(value))
+
+
 class QComboBox(Widget):
     def __init__(self):
         super().__init__()
@@ -274,7 +282,7 @@ class Application:
         return True
 
 
-QT_CLASSES = (QLabel, QLineEdit, QPushButton, QComboBox, QDoubleSpinBox, QProgressBar)
+QT_CLASSES = (QLabel, QLineEdit, QPushButton, QCheckBox, QComboBox, QDoubleSpinBox, QProgressBar)
 UI_CLASSES = {cls.__name__: cls for cls in QT_CLASSES} | {
     "ctkCollapsibleButton": CollapsibleButton,
     "qMRMLNodeComboBox": NodeComboBox,

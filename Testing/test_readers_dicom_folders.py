@@ -80,6 +80,8 @@ def test_a_single_echo_series_beside_series_of_one_echo_each_is_left_out(tmp_pat
         ["DERIVED", "SECONDARY", "R2_STAR MAP"],
         ["DERIVED", "PRIMARY", "M", "R2* map"],
         ["DERIVED", "PRIMARY", "PROJECTION IMAGE"],
+        ["DERIVED", "PRIMARY", "T2_STAR_UNSPECIFIED"],
+        ["DERIVED", "PRIMARY", "M", "W"],
         ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"],
         ["ORIGINAL", "PRIMARY", "VFRAME"],
     ),
@@ -331,6 +333,15 @@ def test_frames_that_contradict_the_header_are_told(tmp_path):
     dataset.NumberOfFrames = 7
     dataset.save_as(str(path))
     assert "7 frames, but headers of 9" in refusal_of(path)
+
+
+def test_frames_without_headers_are_not_cut_down_to_the_first(tmp_path):
+    for path in write_classic(tmp_path, Scan(**SMALL)):
+        dataset = pydicom.dcmread(path)
+        dataset.NumberOfFrames = 2
+        dataset.PixelData = dataset.PixelData * 2
+        dataset.save_as(str(path))
+    assert "2 frames have no headers" in refusal_of(tmp_path)
 
 
 @pytest.mark.parametrize("syntax", (JPEG2000Lossless, JPEGLosslessSV1))

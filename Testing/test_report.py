@@ -274,6 +274,7 @@ def test_methods_cite_in_order_and_only_what_they_use(report, method, rule):
         slice_rule=rule,
         erosion_mm=2.0,
         exclusion_names=("necrosis",),
+        keep_doubtful=True,
         gradient_correction="",
     )
     cited = [int(number) for number in re.findall(r"\[(\d+)\]", " ".join(text.paragraphs))]

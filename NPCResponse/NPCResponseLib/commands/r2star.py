@@ -75,6 +75,7 @@ class Request:
     segmentation: Path | None
     segment: str
     exclude: tuple[str, ...]
+    keep_doubtful: bool
     roi: str
     erode_mm: float
     method: str
@@ -107,9 +108,10 @@ class Request:
                 raise InputError(f"{option} must be a positive number, found {value:g}")
         if not (math.isfinite(self.erode_mm) and self.erode_mm >= 0):
             raise InputError(f"--erode-mm must not be negative, found {self.erode_mm:g}")
-        if self.segmentation is None and (self.segment or self.exclude or self.erode_mm):
+        if self.segmentation is None and (self.segment or self.exclude or self.erode_mm or not self.keep_doubtful):
             raise InputError(
-                "--segment, --exclude and --erode-mm need a segmentation", remedy="Add --segmentation FILE"
+                "--segment, --exclude, --leave-out-doubtful and --erode-mm need a segmentation",
+                remedy="Add --segmentation FILE",
             )
         if self.b0_map is not None and self.use_phase:
             raise InputError("--b0-map and --use-phase both tell the field", remedy="Choose one of them")
@@ -120,6 +122,7 @@ class Request:
         if self.segmentation is not None:
             shown += [("--segment", self.segment)] if self.segment else []
             shown += [("--exclude", name) for name in self.exclude]
+            shown += [] if self.keep_doubtful else [("--leave-out-doubtful", "")]
             shown += [("--roi", self.roi)]
             shown += [("--erode-mm", f"{self.erode_mm:g}")] if self.erode_mm else []
         if self.echo_times_ms:
@@ -193,6 +196,14 @@ def command(
             rich_help_panel=REGION,
         ),
     ] = None,
+    leave_out_doubtful: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out-doubtful",
+            help="Do not measure voxels with a poor fit or a suspected field gradient.",
+            rich_help_panel=REGION,
+        ),
+    ] = False,
     roi: Annotated[
         RoiName, typer.Option(metavar="RULE", help=_choices("Slices that count:", RoiName), rich_help_panel=REGION)
     ] = RoiName.largest_slice,
@@ -283,6 +294,7 @@ def command(
         segmentation=segmentation,
         segment=segment,
         exclude=tuple(exclude or ()),
+        keep_doubtful=not leave_out_doubtful,
         roi=roi.value,
         erode_mm=erode_mm,
         method=method.value,
@@ -379,6 +391,7 @@ def _measure(request: Request, series, show_fraction, interruption: Interruption
         erosion_mm=request.erode_mm,
         saturation_level=request.saturation,
         use_phase=request.use_phase,
+        keep_doubtful=request.keep_doubtful,
     )
     job = R2StarJob(
         node,

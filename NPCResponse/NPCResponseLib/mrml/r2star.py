@@ -18,8 +18,8 @@ from ..echo_series import EchoSeries
 from ..errors import InputError
 from ..fat_shift import fat_phase_warning
 from ..measurement import Measurement
-from ..relaxometry import R2StarFit, R2StarMethod, VoxelStatus, iter_fit_r2star
-from ..rois import RoiStatistics, SliceRule, erode_in_plane_mm, roi_statistics, select_slices
+from ..relaxometry import R2StarFit, R2StarMethod, iter_fit_r2star
+from ..rois import RoiStatistics, SliceRule, erode_in_plane_mm, roi_statistics, select_slices, usable_voxels
 from . import field_map, r2star_rows, volumes
 from .decay_plot import region_decay, write_chart
 from .echo_series import echo_series_from_nodes, proxy_volume, reference_volume
@@ -45,6 +45,7 @@ class R2StarSettings:
         erosion_mm: taken off the outline in each slice.
         saturation_level: signals at or above it are clipped; None: recognized by its plateau.
         use_phase: correct field gradients from the phase images of the series.
+        keep_doubtful: measure voxels with a poor fit or a suspected field gradient, too; False leaves them out.
     """
 
     method: R2StarMethod = R2StarMethod.AUTO
@@ -54,6 +55,7 @@ class R2StarSettings:
     erosion_mm: float = 0.0
     saturation_level: float | None = None
     use_phase: bool = False
+    keep_doubtful: bool = True
 
     def __post_init__(self):
         for name, value in (("noise level", self.noise_sigma), ("saturation level", self.saturation_level)):
@@ -215,16 +217,16 @@ class R2StarJob:
                 standard_errors=standard_errors if has_errors else None,
                 status=fit.status,
                 exclusions=self._exclusion_masks(),
+                keep_flagged=self.settings.keep_doubtful,
             )
         except InputError as error:
             raise InputError(error.what, where=f"segment {self._segment.name}", remedy=error.remedy) from error
 
     def _used_mask(self) -> np.ndarray:
-        """The voxels that ``roi_statistics`` kept."""
-        used = self._roi_mask & np.isin(self._fit.status, [status for status in VoxelStatus if status.is_fitted])
-        for mask in self._exclusion_masks().values():
-            used &= ~mask
-        return used
+        """The voxels that ``roi_statistics`` rests on."""
+        return usable_voxels(
+            self._roi_mask, self._fit.status, self._exclusion_masks(), keep_flagged=self.settings.keep_doubtful
+        )[0]
 
     def run(
         self, outputs: R2StarOutputs | None = None, progress: Callable[[float], None] | None = None

@@ -78,7 +78,9 @@ def _parameters(result) -> str:
         "echo times": f"{format_echo_times(fit.echo_times_ms)} ({result.series.echo_times_source})",
         "noise": noise,
         "slices from 1": ", ".join(str(k + 1) for k in result.roi.slices_k),
-        "left out": ", ".join(result.exclusion_names),
+        "left out": ", ".join(
+            (*result.exclusion_names, *(() if result.settings.keep_doubtful else ("doubtful voxels",)))
+        ),
         "saturation level": f"{result.settings.saturation_level:g}" if result.settings.saturation_level else "",
         "field gradient": _field(result),
     }

@@ -14,7 +14,7 @@ class Component(enum.Enum):
 
 
 _WORDS = {
-    Component.MAGNITUDE: re.compile(r"M|MAG|MAGNITUDE|M_(FFE|SE|IR|PCA|TFE|B0|B1)"),
+    Component.MAGNITUDE: re.compile(r"M|MAG|MAGNITUDE|M_(FFE|SE|IR|PCA|TFE|UNSPECIFIED)"),
     Component.PHASE: re.compile(r"P|PHASE|PHASE MAP|P_(FFE|SE|IR|TFE)"),
     Component.REAL: re.compile(r"R|REAL|R_(FFE|SE|IR)"),
     Component.IMAGINARY: re.compile(r"I|IMAG|IMAGINARY|I_(FFE|SE|IR)"),
@@ -22,9 +22,9 @@ _WORDS = {
 # Words that say "computed from the echoes". Whole words, since T2_STAR alone is a weighting (enhanced DICOM has it as a
 # flavor of the echoes themselves) while T2_STAR MAP is a map.
 _DERIVED = re.compile(
-    r".*[ _]MAP|MAP|[RT][12]\*.*|[RT][12](_STAR)?_UNSPECIFIED|MPR|MIP|MINIP|MNIP|.*PROJECTION.*|SUBTRACTION|SUB|"
-    r"SWI|QSM|MEAN|STD.*|ADC|FA|TRACE.*|DIFFUSION_ANISO.*|W|F|WATER|FAT|FF|FAT_FRAC.*|PDFF|VELOCITY.*|FIELD_?MAP|CBF|"
-    r"RCB[FV]|MTT|PERFUSION.*|SPECTRO.*|METABOLITE.*|TEMPERATURE|MOSAIC|VFRAME"
+    r".*[ _]MAP|MAP|[RT][12]\*.*|(?![MPRI]_)\w+_UNSPECIFIED|[WF]_(FFE|SE|TFE)|MPR|MIP|MINIP|MNIP|.*PROJECTION.*|"
+    r"SUBTRACTION|SUB|SWI|QSM|MEAN|STD.*|ADC|FA|TRACE.*|DIFFUSION_ANISO.*|W|F|WATER|FAT|FF|FAT_FRAC.*|PDFF|VELOCITY.*|"
+    r"FIELD_?MAP|CBF|RCB[FV]|MTT|PERFUSION.*|SPECTRO.*|METABOLITE.*|TEMPERATURE|MOSAIC|VFRAME"
 )
 
 

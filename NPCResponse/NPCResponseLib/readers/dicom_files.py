@@ -65,6 +65,8 @@ def frames_of(path: Path) -> list[Frame]:
             warnings.simplefilter("ignore")  # pydicom's on vendors' odd values; those that matter are checked here
             if not _shows_mr(dataset, path):
                 return []
+            if int(dataset.get("NumberOfFrames") or 1) > 1 and not is_enhanced(dataset):
+                return _frames_without_headers(dataset, path)
             if is_enhanced(dataset):
                 return enhanced_frames(dataset, path, series_facts(dataset))
             return [frame_from([dataset], path, 0, series_facts(dataset), _classic_component(dataset))]
@@ -133,6 +135,17 @@ def _shows_mr(dataset: Dataset, path: Path) -> bool:
             raise _damaged(path)
         return False
     return int(dataset.get("SamplesPerPixel") or 1) == 1 and int(dataset.Rows) * int(dataset.Columns) > 0
+
+
+def _frames_without_headers(dataset: Dataset, path: Path) -> list[Frame]:
+    """A film of screenshots is passed over, an MR image must not lose all frames but the first."""
+    if first_text([dataset], "SOPClassUID") not in _MR_CLASSES:
+        return []
+    raise InputError(
+        f"its {dataset.NumberOfFrames} frames have no headers of their own",
+        where=path.name,
+        remedy="Export enhanced DICOM or one file per slice",
+    )
 
 
 def _classic_component(dataset: Dataset) -> Component:

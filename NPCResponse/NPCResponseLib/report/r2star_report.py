@@ -42,6 +42,7 @@ class R2StarReport:
         roi: statistics of the region, or None when there was no segment (then roi_mask and used_mask are None too).
         roi_mask: the region after its slice rule and erosion; used_mask: the voxels that the statistics rest on.
         segment_name, exclusion_names: as the user calls them.
+        keep_doubtful: whether voxels with a poor fit or a suspected field gradient count.
         gradient_correction: one sentence if the fit knew the field gradients, else "".
         fitted_curve: times (ms) and mean fitted signal of the used voxels; without it the maps tell, if they can.
         measurements: rows with the attributes what, value, unit, n_used, n_excluded.
@@ -60,6 +61,7 @@ class R2StarReport:
     slice_rule: SliceRule | None = None
     erosion_mm: float = 0.0
     exclusion_names: tuple[str, ...] = ()
+    keep_doubtful: bool = True
     gradient_correction: str = ""
     fitted_curve: tuple[np.ndarray, np.ndarray] | None = None
     measurements: Sequence = ()
@@ -103,6 +105,7 @@ def render(report: R2StarReport) -> str:
             slice_rule=report.slice_rule if report.roi else None,
             erosion_mm=report.erosion_mm,
             exclusion_names=report.exclusion_names,
+            keep_doubtful=report.keep_doubtful,
             gradient_correction=report.gradient_correction,
         ),
         measurements=_measurement_rows(report.measurements),
@@ -235,4 +238,6 @@ def _facts(report: R2StarReport) -> list[tuple[str, str]]:
         facts.append(("Region", region + (f", eroded by {report.erosion_mm:g} mm" if report.erosion_mm else "")))
         if report.exclusion_names:
             facts.append(("Excluded segments", ", ".join(report.exclusion_names)))
+        if not report.keep_doubtful:
+            facts.append(("Excluded voxels", "poor fit, suspected field gradient"))
     return facts

@@ -147,6 +147,7 @@ def methods(
     slice_rule: SliceRule | None,
     erosion_mm: float,
     exclusion_names: Sequence[str],
+    keep_doubtful: bool,
     gradient_correction: str,
 ) -> Citing:
     """How the numbers were made, fit to be pasted into a paper."""
@@ -159,7 +160,7 @@ def methods(
         f"{i:.2f} x {j:.2f} x {k:.2f} mm, assuming a mono-exponential decay S0 exp(−TE R2*). {_estimator(fit)} "
         f"{_noise(fit)} {_standard_error(fit)}"
     )
-    second = _statuses()
+    second = _statuses(keep_doubtful)
     if gradient_correction:
         second += f" {gradient_correction.rstrip('.')} {{fernandez2000}}."
     if series.field_strength_t:
@@ -202,11 +203,12 @@ def _standard_error(fit: R2StarFit) -> str:
     return f"Standard errors follow from each voxel's residual ({fit.degrees_of_freedom:g} degrees of freedom)."
 
 
-def _statuses() -> str:
+def _statuses(keep_doubtful: bool) -> str:
+    fate = "and are reported" if keep_doubtful else "in the map but were left out of the region"
     return (
         "Every voxel carries a status. Low signal, non-decaying, non-finite and saturated voxels were not fitted and "
         "count nowhere; voxels with a poor fit or with a curved decay that suggests a field gradient through the slice "
-        "keep their value and are reported."
+        f"keep their value {fate}."
     )
 
 

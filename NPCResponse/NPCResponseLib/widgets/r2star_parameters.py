@@ -127,6 +127,7 @@ class R2StarParameters:
             slice_rule=values.sliceRule,
             erosion_mm=values.erosionMm,
             saturation_level=values.saturationLevel or None,
+            keep_doubtful=not values.leaveOutDoubtful,
         )
         if values.segmentation is None or not values.segmentId:
             return R2StarJob(self._series(), settings, b0_map=values.b0Map)

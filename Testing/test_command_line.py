@@ -342,6 +342,17 @@ def test_typed_echo_times_are_used(series, tmp_path, run):
     assert json.loads(done.stdout)["region"]["r2star_mean_hz"] == pytest.approx(20.0, abs=0.5)
 
 
+def test_doubtful_voxels_are_left_out_on_request(measured, phantom, tmp_path, run):
+    kept = measured.summary["region"]
+    folder = phantom.folder
+    arguments = [folder / "pre_bold.nii.gz", "--segmentation", folder / "pre_tumor.seg.nrrd", "--segment", "tumor"]
+    done = run("r2star", *arguments, "--exclude", "necrosis", "--leave-out-doubtful", "-o", tmp_path / "out", "--json")
+    region = json.loads(done.stdout)["region"]
+    assert kept["doubtful_voxels_kept"] and not region["doubtful_voxels_kept"]
+    assert region["n_voxels_used"] < kept["n_voxels_used"]
+    assert "suspected field gradient" in region["n_voxels_excluded"]
+
+
 def test_tiny_region_is_measured_with_a_warning(series, tmp_path, run):
     mask = write_mask(series.parent, np.s_[1, 12:15, 12:15])
     done = run("r2star", series, "--segmentation", mask, "-o", tmp_path / "out", "--json")

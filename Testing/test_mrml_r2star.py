@@ -1,5 +1,7 @@
 """The whole R2* job on nodes: right numbers in the right place, nothing of the user's touched, nothing half-done."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import slicer
@@ -576,3 +578,22 @@ def test_a_whole_result_comes_back_from_a_bundle(scene, regions, tmp_path):
     sequence = next(n for n in slicer.util.getNodesByClass("vtkMRMLSequenceNode") if n.GetName() == "BOLD")
     again = R2StarJob(sequence, None).run(outputs)
     assert again.outputs == outputs
+
+
+def test_doubtful_voxels_count_unless_left_out(scene, regions):
+    spoiled = np.zeros(build.SHAPE, dtype=bool)
+    spoiled[:, ::2] = True
+    images = [
+        np.where(spoiled, np.float32(value), echo)
+        for echo, value in zip(build.echoes(), (700, 200, 600, 100, 500), strict=True)
+    ]
+    nodes = [build.add_volume(image, f"echo {n}") for n, image in enumerate(images)]
+    exclusions = {"segmentation": regions, "segment_id": "tumor"}
+    kept = R2StarJob(nodes, WHOLE, **exclusions).run()
+    strict = R2StarJob(nodes, replace(WHOLE, keep_doubtful=False), **exclusions).run()
+    assert kept.roi.n_used == kept.roi.n_roi
+    assert any("kept in the statistics" in warning for warning in kept.roi.warnings)
+    assert strict.roi.n_used == kept.roi.n_roi - sum(strict.roi.n_excluded.values())
+    assert set(strict.roi.n_excluded) <= {"poor fit", "suspected field gradient"}
+    assert not (strict.used_mask & spoiled).any()
+    assert "doubtful voxels" in strict.measurements[0].parameters

@@ -382,3 +382,23 @@ def test_echoes_from_series_of_different_names_are_reported(tmp_path):
     assert read_echo_series(tmp_path).warnings == (
         "The echoes were put together from series 0 (early), series 1 (late), which share protocol and geometry.",
     )
+
+
+def test_magnitude_and_phase_of_every_echo_in_series_of_their_own(tmp_path):
+    scan = Scan(components=("P",), series_number=20, description="BOLD_Pha")
+    write_classic(tmp_path, scan, series_per_echo=True)
+    write_classic(tmp_path, Scan(series_number=10), series_per_echo=True)
+    series = read_echo_series(tmp_path)
+    assert phase_error(series, scan) < 0.001
+    assert series.warnings == ()
+
+
+def test_series_of_one_echo_each_that_all_tell_the_first_echo_time(tmp_path):
+    def same_time(dataset, component, echo, k):
+        dataset.EchoTime = 6.71
+
+    write_classic(tmp_path, Scan(vendor="ge", edit=same_time), series_per_echo=True)
+    with pytest.raises(InputError, match=r"6\.71 ms occurs 5 times"):
+        read_echo_series(tmp_path)
+    series = read_echo_series(tmp_path, echo_times_ms=ECHO_TIMES_MS)
+    np.testing.assert_array_equal(series.echoes[3], np.round(Scan().magnitudes(3)))

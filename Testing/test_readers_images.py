@@ -538,3 +538,20 @@ def test_a_field_map_is_read_as_float32(tmp_path, suffix):
 def test_several_volumes_are_no_field_map(tmp_path):
     with pytest.raises(InputError, match="holds 3 volumes"):
         read_volume(write_4d(tmp_path / "b.nii.gz"))
+
+
+@pytest.mark.parametrize("suffix", (".nii", ".nii.gz", ".nrrd", ".mha"))
+def test_random_damage_to_a_header_gives_a_sentence_or_an_image_never_a_traceback(tmp_path, suffix):
+    rng, path = np.random.default_rng(7), tmp_path / f"b{suffix}"
+    original = write_4d(path).read_bytes()
+    for _ in range(40):
+        damaged = bytearray(original)
+        for at in rng.integers(0, 340, 3):
+            damaged[at : at + 3] = rng.bytes(3)
+        path.write_bytes(damaged)
+        try:
+            series = read_echo_series(path, echo_times_ms=TIMES_MS)
+        except InputError as refusal:
+            assert str(refusal).endswith(".")
+        else:
+            assert len(series.echoes) == 3

@@ -520,3 +520,14 @@ def test_views_look_at_the_middle_of_the_tumor(panel, layout_manager):
     offset = sum(n * (to_ras.GetElement(row, 3) - panel.values.focusRas[row]) for row, n in enumerate(normal))
     assert abs(offset) < 1e-3
     assert vtk.vtkMath.Norm(normal) == pytest.approx(1)
+
+
+@needs_slicer_source
+def test_doubtful_voxels_are_left_out_on_request(panel):
+    panel.fill_in()
+    panel.apply()
+    used = panel.values.voxelsText
+    panel.ui.leaveOutDoubtfulCheckBox.checked = True
+    panel.apply()
+    assert "suspected field gradient" in panel.values.voxelsText.split("Whole image")[0]
+    assert panel.values.voxelsText != used

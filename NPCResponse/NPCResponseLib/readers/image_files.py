@@ -65,9 +65,8 @@ def read_image_file(path: Path) -> ImageFile:
         image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
         raise _refusal(path, str(error)) from error
-    header = {}
-    for key in image.GetMetaDataKeys():
-        header[key] = image.GetMetaData(key)
+    # SimpleITK cannot look up a key with foreign characters, which a damaged header may have.
+    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.isascii()}
     return ImageFile(path, tuple(_volumes(image, path)), image_ijk_to_ras(image), header)
 
 

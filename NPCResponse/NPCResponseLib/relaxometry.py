@@ -134,6 +134,11 @@ class R2StarFit:
             return float(special.ndtri(quantile))
         return float(special.stdtrit(self.degrees_of_freedom, quantile))
 
+    @property
+    def is_bent_everywhere(self) -> bool:
+        """Whether so many decays are bent that a field gradient, which is local, cannot be the cause."""
+        return _bent_fraction(self.status) > WIDESPREAD_FRACTION
+
     def status_counts(self) -> dict[VoxelStatus, int]:
         counts = np.bincount(self.status.reshape(-1), minlength=len(VoxelStatus))
         return {status: int(counts[status]) for status in VoxelStatus}
@@ -474,14 +479,18 @@ class _Fitter:
         n_saturated = int(np.count_nonzero(status == VoxelStatus.SATURATED))
         if n_saturated:
             warnings.append(f"{n_saturated} voxels are clipped at {self.ceiling:g} and were not fitted.")
-        n_suspected = int(np.count_nonzero(status == VoxelStatus.SUSPECTED_FIELD_GRADIENT))
-        n_fitted = int(np.count_nonzero(self.maps["r2star_hz"]))
-        if n_suspected > WIDESPREAD_FRACTION * n_fitted:
+        if (bent := _bent_fraction(status)) > WIDESPREAD_FRACTION:
             warnings.append(
-                f"{n_suspected / n_fitted:.0%} of the fitted voxels decay faster and faster. So many speak for echoes "
+                f"{bent:.0%} of the fitted voxels decay faster and faster. So many speak for echoes "
                 "of unequal gain, or out of phase with fat, rather than for a field gradient."
             )
         return tuple(warnings)
+
+
+def _bent_fraction(status: np.ndarray) -> float:
+    """Share of the fitted voxels that are suspected of a field gradient."""
+    n_fitted = np.count_nonzero(np.isin(status, [reason for reason in VoxelStatus if reason.is_fitted]))
+    return np.count_nonzero(status == VoxelStatus.SUSPECTED_FIELD_GRADIENT) / max(1, n_fitted)
 
 
 def _signal_level(flat: list[np.ndarray]) -> float:

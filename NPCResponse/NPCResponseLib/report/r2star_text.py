@@ -87,6 +87,8 @@ def _main_defect(fit: R2StarFit, used: np.ndarray, roi: RoiStatistics, n_wanted:
         return f"{lost} of {n_wanted} voxels could not be fitted."
     if suspected >= poor:
         share = f"{suspected} of {roi.n_used} used voxels"
+        if fit.is_bent_everywhere:
+            return f"The decay of {share} is bent, as it is all over the image: no field gradient does that."
         return f"A field gradient is suspected in {share}; it makes their R2* read too high."
     return f"The decay of {poor} of {roi.n_used} used voxels is not mono-exponential."
 

@@ -239,12 +239,13 @@ def test_confidence_interval_of_the_mean_is_students():
 
 
 def judged(report, status: VoxelStatus, share: float):
-    """Quality of a region of 100 voxels of which this share has this status."""
-    shape = (1, 10, 10)
+    """Quality of a region of 100 voxels, a third of the image, of which this share has this status."""
+    shape = (1, 10, 30)
     codes = np.zeros(shape, dtype=np.uint8)
     codes.reshape(-1)[: round(100 * share)] = status
     fit = replace(report.fit, status=codes, r_squared=np.full(shape, 0.99, np.float32), noise_sigma=1.0)
     used = np.isin(codes, [s for s in VoxelStatus if s.is_fitted])
+    used.reshape(-1)[100:] = False
     roi = statistics(n_used=int(used.sum()), n_roi=100)
     return r2star_text.region_quality(fit, used, roi, np.full(shape, 50.0))
 
@@ -258,6 +259,14 @@ def test_quality_is_good_when_nearly_all_voxels_are_ok(report):
 def test_suspected_field_gradients_lower_the_grade_and_say_in_which_direction_they_err(report, share, grade):
     quality = judged(report, VoxelStatus.SUSPECTED_FIELD_GRADIENT, share)
     assert quality.grade == grade and "read too high" in quality.sentence
+
+
+def test_decays_that_bend_all_over_the_image_are_not_blamed_on_a_field_gradient(report):
+    codes = np.full((1, 10, 30), VoxelStatus.SUSPECTED_FIELD_GRADIENT, dtype=np.uint8)
+    fit = replace(report.fit, status=codes, r_squared=np.full(codes.shape, 0.99, np.float32), noise_sigma=1.0)
+    used = np.ones(codes.shape, dtype=bool)
+    quality = r2star_text.region_quality(fit, used, statistics(n_used=300, n_roi=300), np.full(codes.shape, 50.0))
+    assert quality.grade == "poor" and "no field gradient does that" in quality.sentence
 
 
 def test_lost_voxels_lower_the_grade(report):

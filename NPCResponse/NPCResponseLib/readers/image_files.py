@@ -165,7 +165,7 @@ def _check_nifti(path: Path) -> None:
         n_bytes = len(header)
         while block := file.read(_READ_BLOCK):
             n_bytes += len(block)
-    if False:
+    if n_bytes < _nifti_size(header):
         raise ValueError("cut short")
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from NPCResponseLib.phantom import PhantomGrid, simulate_bold
+from NPCResponseLib.region_decay import region_decay
 from NPCResponseLib.relaxometry import R2StarMethod, VoxelStatus, fit_r2star
 from NPCResponseLib.report import r2star_text
 from NPCResponseLib.report.figure_parts import border_segments, nice_ceiling
 from NPCResponseLib.report.provenance import InputRecord, NameCloak, Provenance, file_extension, input_record
-from NPCResponseLib.report.r2star_figures import region_decay
 from NPCResponseLib.report.r2star_report import R2StarReport, format_number, render, typeset
 from NPCResponseLib.report.slice_view import SliceView, window_around
 from NPCResponseLib.rois import RoiStatistics, SliceRule, roi_statistics, select_slices
@@ -63,6 +63,7 @@ def report(acquisition):
         segment_name="tumor",
         slice_rule=SliceRule.LARGEST_SLICE,
         exclusion_names=("necrosis",),
+        decay=region_decay(series.echoes, fit, used),
         measurements=[Row("R2* mean", roi.mean, "Hz"), Row("voxels used", float(roi.n_used), "voxels")],
         assumptions=("Echo times were assumed.",),
         warnings=("Look <here> & there.",),
@@ -201,21 +202,6 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone(report):
     before = dict(matplotlib.rcParams)
     render(report)
     assert dict(matplotlib.rcParams) == before
-
-
-def test_decay_of_a_plain_fit_is_what_the_maps_predict(report):
-    decay = region_decay(report.series.echoes, report.fit, report.used_mask)
-    # A tumor of some 44 Hz and good signal: the mean decay and the mean of the fits agree within the noise of the mean.
-    np.testing.assert_allclose(decay.fitted, decay.mean, rtol=0.01)
-    assert decay.n == report.roi.n_used
-
-
-def test_fit_that_knew_of_gradients_shows_the_curve_it_was_given_or_none(report):
-    options = {"is_plain_decay": False}
-    assert region_decay(report.series.echoes, report.fit, report.used_mask, **options).curve is None
-    times, signal = np.linspace(0, 40, 50), np.linspace(100, 20, 50)
-    given = region_decay(report.series.echoes, report.fit, report.used_mask, curve=(times, signal), **options)
-    np.testing.assert_allclose(given.fitted, 100 - 2 * given.echo_times_ms)
 
 
 def test_correction_of_field_gradients_is_told_cited_and_no_longer_assumed_away(report):

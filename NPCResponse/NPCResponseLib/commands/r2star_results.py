@@ -85,27 +85,13 @@ def build_report(request: Request, result) -> R2StarReport:
         keep_doubtful=result.settings.keep_doubtful,
         exclusion_names=result.exclusion_names,
         gradient_correction=result.gradient_correction,
-        fitted_curve=_fitted_curve(result.outputs.chart) if result.outputs.chart else None,
+        decay=result.decay,
         measurements=result.measurements,
         assumptions=tuple(result.assumptions),
         warnings=tuple(result.warnings),
         title=request.inputs[0].name if request.show_file_names else "",
         cloak=str if request.show_file_names else NameCloak(labeled),
     )
-
-
-def _fitted_curve(chart) -> tuple[np.ndarray, np.ndarray] | None:
-    """Times (ms) and mean fitted signal from the plot of the scene, which knows what the fit was given."""
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    from ..mrml.decay_plot import ECHO_TIME, ROLE_ATTRIBUTE, SIGNAL
-
-    for number in range(chart.GetNumberOfPlotSeriesNodes()):
-        series = chart.GetNthPlotSeriesNode(number)
-        if series.GetAttribute(ROLE_ATTRIBUTE) == "Fit":
-            table = series.GetTableNode().GetTable()
-            return tuple(vtk_to_numpy(table.GetColumnByName(name)).copy() for name in (ECHO_TIME, SIGNAL))
-    return None
 
 
 def summarize(report: R2StarReport) -> dict:

@@ -1,60 +1,16 @@
 """The decay of a region as a chart: mean signal per echo with its scatter, and the fitted curve."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import slicer
 import slicer.util
 import vtk
 
-from ..field_gradient import dephasing
-from ..relaxometry import R2StarFit, R2StarMethod, predict_signal
+from ..region_decay import RegionDecay
 from .hierarchy import place_beside
 
 ECHO_TIME, SIGNAL, SD = "Echo time", "Signal", "SD"
-CURVE_POINTS = 60
-CURVE_END = 1.08  # of the last echo time
 ROLE_ATTRIBUTE = "NPCResponse.DecayRole"
 MEASURED_COLOR, FIT_COLOR = (0.15, 0.15, 0.15), (0.80, 0.20, 0.15)
-
-
-@dataclass(frozen=True)
-class RegionDecay:
-    """Averages over the used voxels of a region; signals in image units.
-
-    Attributes:
-        echo_times_ms, mean, sd: measured, per echo.
-        curve_times_ms, curve: mean of the voxels' fitted decays on a finer axis.
-    """
-
-    echo_times_ms: np.ndarray
-    mean: np.ndarray
-    sd: np.ndarray
-    curve_times_ms: np.ndarray
-    curve: np.ndarray
-
-
-def region_decay(echoes, fit: R2StarFit, used: np.ndarray, spread_hz: np.ndarray | None = None) -> RegionDecay:
-    """Average measured and fitted decays, so that the curve shows the fit and not another one.
-
-    Args:
-        used: boolean mask of fitted voxels.
-        spread_hz: off-resonance difference across the slice (Hz) that the fit was given, KJI.
-    """
-    signals = np.stack([echo[used] for echo in echoes]).astype(np.float64)
-    times_ms = np.linspace(0, CURVE_END * fit.echo_times_ms[-1], CURVE_POINTS)
-    amplitude = predict_signal(fit.s0[used].astype(np.float64), fit.r2star_hz[used].astype(np.float64), times_ms)
-    if spread_hz is not None:
-        amplitude *= dephasing(spread_hz[used], times_ms)
-    if fit.method is R2StarMethod.NOISE_FLOOR:
-        amplitude = np.sqrt(amplitude**2 + fit.noise_sigma**2)
-    return RegionDecay(
-        echo_times_ms=np.asarray(fit.echo_times_ms),
-        mean=signals.mean(axis=1),
-        sd=signals.std(axis=1, ddof=1) if signals.shape[1] > 1 else np.zeros(len(echoes)),
-        curve_times_ms=times_ms,
-        curve=amplitude.mean(axis=1),
-    )
 
 
 def write_chart(decay: RegionDecay | None, name: str, title: str, sibling, chart=None):

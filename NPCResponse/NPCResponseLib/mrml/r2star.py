@@ -18,10 +18,11 @@ from ..echo_series import EchoSeries
 from ..errors import InputError
 from ..fat_shift import fat_phase_warning
 from ..measurement import Measurement
+from ..region_decay import RegionDecay, region_decay
 from ..relaxometry import R2StarFit, R2StarMethod, iter_fit_r2star
 from ..rois import RoiStatistics, SliceRule, erode_in_plane_mm, roi_statistics, select_slices, usable_voxels
 from . import field_map, r2star_rows, volumes
-from .decay_plot import region_decay, write_chart
+from .decay_plot import write_chart
 from .echo_series import echo_series_from_nodes, proxy_volume, reference_volume
 from .geometry import volume_scale
 from .hierarchy import place_beside
@@ -93,6 +94,7 @@ class R2StarResult:
         roi: statistics of R2* (Hz) over the region; None without a segment, and then the masks are None, too.
         roi_mask: the region after slice rule and erosion; used_mask: the voxels that the statistics rest on.
         segment_name, exclusion_names: as the user calls them.
+        decay: mean signal of the used voxels per echo, with the mean of their fits.
         gradient_correction: what was done about field gradients, in a sentence; "" if nothing.
         measurements: rows of the result table.
         assumptions, warnings: sentences about this run, beside those of series, fit and roi.
@@ -108,6 +110,7 @@ class R2StarResult:
     used_mask: np.ndarray | None = None
     segment_name: str = ""
     exclusion_names: tuple[str, ...] = ()
+    decay: RegionDecay | None = None
     gradient_correction: str = ""
     measurements: tuple[Measurement, ...] = ()
     assumptions: tuple[str, ...] = ()
@@ -281,11 +284,13 @@ class R2StarJob:
         )
         if self._roi is None:
             return result
+        used = self._used_mask()
         result = replace(
             result,
             roi=self._roi,
             roi_mask=self._roi_mask,
-            used_mask=self._used_mask(),
+            used_mask=used,
+            decay=region_decay(self.series.echoes, self._fit, used, self._field.spread_hz),
             segment_name=self._segment.name,
             exclusion_names=tuple(dict.fromkeys(segment.name for segment in self._exclusions)),
         )
@@ -316,11 +321,10 @@ class R2StarJob:
             outputs.table = write_table(result.measurements, f"{name} R2* measurements", outputs.table)
             place_beside(outputs.table, self._sibling())
         if result.roi or outputs.chart:
-            decay, title = None, ""
+            title = ""
             if result.roi:
-                decay = region_decay(self.series.echoes, self._fit, result.used_mask, self._field.spread_hz)
                 title = f"{result.segment_name}: R2* {result.roi.mean:.1f} +/- {result.roi.mean_se:.1f} Hz"
-            outputs.chart = write_chart(decay, f"{name} R2* decay", title, self._sibling(), outputs.chart)
+            outputs.chart = write_chart(result.decay, f"{name} R2* decay", title, self._sibling(), outputs.chart)
 
     def _sibling(self):
         """The input that has a place in the subject hierarchy: a volume of the scene rather than a sequence."""

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ..relaxometry import R2StarFit, R2StarMethod, VoxelStatus, predict_signal
+from ..region_decay import RegionDecay
+from ..relaxometry import R2StarFit, VoxelStatus
 from .figure_parts import (
     BLUE_TO_RED,
     GREY,
@@ -216,88 +217,19 @@ def slice_strip(pictures: MapPictures, slices_k: tuple[int, ...], *, columns: in
     return figure
 
 
-@dataclass(frozen=True)
-class RegionDecay:
-    """Signal of a region per echo, and what the voxels' fits predict for it.
-
-    Attributes:
-        echo_times_ms: measured echo times.
-        mean, sd: of the signal over the used voxels, image units; n is their number.
-        curve_times_ms, curve: mean of the voxels' fitted curves on a fine grid from TE 0; the curve is None when it is
-            not known.
-        fitted: the same at the measured echo times.
-        noise_sigma: noise level, or None.
-    """
-
-    echo_times_ms: np.ndarray
-    mean: np.ndarray
-    sd: np.ndarray
-    n: int
-    curve_times_ms: np.ndarray
-    curve: np.ndarray | None
-    fitted: np.ndarray | None
-    noise_sigma: float | None
-
-
-def region_decay(
-    echoes,
-    fit: R2StarFit,
-    used: np.ndarray,
-    *,
-    curve: tuple[np.ndarray, np.ndarray] | None = None,
-    is_plain_decay: bool = True,
-) -> RegionDecay:
-    """Average the measured and the fitted decay over the used voxels.
-
-    Args:
-        curve: echo times (ms) and mean fitted signal, if the caller has them; else the maps tell.
-        is_plain_decay: False if the fit knew of field gradients: then the maps alone do not tell what it predicts.
-    """
-    times = np.asarray(fit.echo_times_ms, dtype=np.float64)
-    signals = np.stack([np.asarray(echo)[used] for echo in echoes]).astype(np.float64)
-    curve_times = np.linspace(0.0, times[-1] * 1.08, 60)
-    predicted = fitted = None
-    if curve is not None:
-        curve_times, predicted = (np.asarray(values, dtype=np.float64) for values in curve)
-        fitted = np.interp(times, curve_times, predicted)
-    elif is_plain_decay:
-        predicted, fitted = (_mean_prediction(fit, used, at_ms) for at_ms in (curve_times, times))
-    return RegionDecay(
-        echo_times_ms=times,
-        mean=signals.mean(axis=1),
-        sd=signals.std(axis=1, ddof=1) if signals.shape[1] > 1 else np.zeros(len(times)),
-        n=signals.shape[1],
-        curve_times_ms=curve_times,
-        curve=predicted,
-        fitted=fitted,
-        noise_sigma=fit.noise_sigma,
-    )
-
-
-def _mean_prediction(fit: R2StarFit, used: np.ndarray, times_ms: np.ndarray) -> np.ndarray:
-    sigma = fit.noise_sigma if fit.method is R2StarMethod.NOISE_FLOOR else None
-    s0, rate = fit.s0[used].astype(np.float64), fit.r2star_hz[used].astype(np.float64)
-    return predict_signal(s0, rate, times_ms, sigma).mean(axis=1)
-
-
 def decay_plot(decay: RegionDecay, *, width_mm: float = 88.0) -> Figure:
     """Mean signal of the region with the scatter of its voxels, the fitted curve, the noise floor; residuals below."""
     figure = figure_mm(width_mm, 72)
-    with_curve = decay.curve is not None
-    main = axes_mm(figure, 14, 29 if with_curve else 10, width_mm - 16, 33 if with_curve else 52)
+    main = axes_mm(figure, 14, 29, width_mm - 16, 33)
     main.errorbar(
         decay.echo_times_ms, decay.mean, yerr=decay.sd, fmt="o", color="#222222", ecolor="#777777", elinewidth=0.9,
         capsize=2.2, label="mean ± SD", zorder=3,
     )  # fmt: skip
-    top = (decay.mean + decay.sd).max()
-    if with_curve:
-        top = max(top, decay.curve[0])
-        _draw_fit(figure, main, decay, width_mm)
+    _draw_fit(figure, main, decay, width_mm)
     if decay.noise_sigma:
         main.axhline(decay.noise_sigma, color="#33658A", linewidth=1.0, linestyle=(0, (4, 2)), label="noise σ")
     main.set_xlim(0, decay.curve_times_ms[-1])
-    main.set_ylim(0, top * 1.06)
-    main.set_xlabel("" if with_curve else "Echo time (ms)")
+    main.set_ylim(0, 1.06 * max((decay.mean + decay.sd).max(), decay.curve[0]))
     main.set_ylabel("Signal (image units)")
     main.set_title("Decay in the region", pad=TITLE_PAD_OVER_LEGEND)
     main.grid(axis="y")

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ..echo_series import EchoSeries
+from ..region_decay import RegionDecay
 from ..relaxometry import R2StarFit, VoxelStatus
 from ..rois import RoiStatistics, SliceRule
 from . import r2star_figures as figures
@@ -44,7 +45,7 @@ class R2StarReport:
         segment_name, exclusion_names: as the user calls them.
         keep_doubtful: whether voxels with a poor fit or a suspected field gradient count.
         gradient_correction: one sentence if the fit knew the field gradients, else "".
-        fitted_curve: times (ms) and mean fitted signal of the used voxels; without it the maps tell, if they can.
+        decay: of the used voxels, measured and fitted.
         measurements: rows with the attributes what, value, unit, n_used, n_excluded.
         assumptions, warnings: sentences of this run, beside those of series, fit and roi.
         title: neutral name of the study; never a patient's.
@@ -63,7 +64,7 @@ class R2StarReport:
     exclusion_names: tuple[str, ...] = ()
     keep_doubtful: bool = True
     gradient_correction: str = ""
-    fitted_curve: tuple[np.ndarray, np.ndarray] | None = None
+    decay: RegionDecay | None = None
     measurements: Sequence = ()
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -162,14 +163,7 @@ def _pictures(report: R2StarReport) -> dict[str, str]:
         drawn = {"overview": figures.overview(maps, k), "closeups": figures.closeups(maps, k)}
         if report.roi is not None:
             values = fit.r2star_hz[report.used_mask]
-            decay = figures.region_decay(
-                series.echoes,
-                fit,
-                report.used_mask,
-                curve=report.fitted_curve,
-                is_plain_decay=not report.gradient_correction,
-            )
-            drawn["decay"] = figures.decay_plot(decay)
+            drawn["decay"] = figures.decay_plot(report.decay)
             drawn["histogram"] = figures.histogram(values, report.roi.mean, report.roi.median)
             if len(report.roi.slices_k) > 1:
                 drawn["strip"] = figures.slice_strip(maps, report.roi.slices_k)

@@ -1,6 +1,7 @@
-"""The rules that a list of echo times must meet before anything is fitted to it."""
+"""How data name echo times and their units, and the rules that a list of them must meet before anything is fitted."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from .errors import InputError
@@ -8,6 +9,34 @@ from .errors import InputError
 # Gradient and spin echoes in clinical MRI lie between about 1 ms and 1 s. A list that ends below half a millisecond was
 # meant as seconds (33.55 ms written 0.03355), and one that ends above ten seconds as microseconds.
 LAST_ECHO_RANGE_MS = (0.5, 10_000.0)
+
+# What an index or a tag that holds echo times is called. A unit alone (ms) tells nothing: trigger and inversion times
+# have it, too.
+ECHO_TIME_NAME = re.compile(r"echo[\s_-]*times?|TEs?", re.IGNORECASE)
+MS_PER_UNIT = {
+    **dict.fromkeys(("", "ms", "msec", "millisecond", "milliseconds"), 1.0),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1e3),
+    **dict.fromkeys(("us", "µs", "microsecond", "microseconds"), 1e-3),
+}
+
+
+def is_echo_time_name(name: str) -> bool:
+    return ECHO_TIME_NAME.fullmatch(name.strip()) is not None
+
+
+def echo_times_from_text(texts: Sequence[str], unit: str) -> tuple[tuple[float, ...], str]:
+    """Numbers written as text, in ms, and a remark on the unit for the source ("" for plain milliseconds).
+
+    Empty if a text is no number or the unit is none of time. Rounded to what a conversion of units leaves exact.
+    """
+    factor = MS_PER_UNIT.get(unit.strip().lower())
+    try:
+        times_ms = tuple(round(float(text) * factor, 9) for text in texts) if factor else ()
+    except ValueError:
+        times_ms = ()
+    if not unit.strip():
+        return times_ms, " (no unit given, taken as ms)"
+    return times_ms, "" if factor == 1 else f" (in {unit.strip()}, converted to ms)"
 
 
 def validate_echo_times(echo_times_ms: Sequence[float], n_echoes: int, where: str = "") -> tuple[float, ...]:

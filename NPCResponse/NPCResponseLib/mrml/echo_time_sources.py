@@ -1,10 +1,9 @@
 """Where echo times come from: the index of a sequence, frame labels, DICOM headers, or what the user typed."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..echo_times import format_echo_times, validate_echo_times
+from ..echo_times import echo_times_from_text, format_echo_times, is_echo_time_name, validate_echo_times
 from .dicom_facts import instance_facts
 
 # Remembers the source of a sequence's index where it was not the user, as in "DICOM (0018,0081)".
@@ -14,13 +13,6 @@ FRAME_TAG_ATTRIBUTE = "MultiVolume.FrameIdentifyingDICOMTagName"
 FRAME_UNIT_ATTRIBUTE = "MultiVolume.FrameIdentifyingDICOMTagUnits"
 FRAME_LABELS_ATTRIBUTE = "MultiVolume.FrameLabels"
 
-# A unit alone (ms) tells no echo time: trigger and inversion times have it, too.
-ECHO_TIME_NAME = re.compile(r"echo[\s_-]*times?|TEs?", re.IGNORECASE)
-MS_PER_UNIT = {
-    **dict.fromkeys(("", "ms", "msec", "millisecond", "milliseconds"), 1.0),
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1e3),
-    **dict.fromkeys(("us", "µs", "microsecond", "microseconds"), 1e-3),
-}
 EQUAL_WITHIN_MS = 0.005
 
 
@@ -87,22 +79,21 @@ def disagreement(found: FoundEchoTimes | None, typed_ms: Sequence[float] | None)
 
 
 def _from_index(sequence) -> FoundEchoTimes | None:
-    name, unit = (sequence.GetIndexName() or "").strip(), (sequence.GetIndexUnit() or "").strip()
-    if not ECHO_TIME_NAME.fullmatch(name):
+    name = (sequence.GetIndexName() or "").strip()
+    if not is_echo_time_name(name):
         return None
     values = [sequence.GetNthIndexValue(n) for n in range(sequence.GetNumberOfDataNodes())]
-    times_ms = _milliseconds(values, unit)
-    if times_ms is None:
-        return None
-    return FoundEchoTimes(times_ms, sequence.GetAttribute(SOURCE_ATTRIBUTE) or f"sequence index {name}{_remark(unit)}")
+    times_ms, remark = echo_times_from_text(values, sequence.GetIndexUnit() or "")
+    source = sequence.GetAttribute(SOURCE_ATTRIBUTE) or f"sequence index {name}{remark}"
+    return FoundEchoTimes(times_ms, source) if times_ms else None
 
 
 def _from_frame_labels(node) -> FoundEchoTimes | None:
-    if not ECHO_TIME_NAME.fullmatch((node.GetAttribute(FRAME_TAG_ATTRIBUTE) or "").strip()):
+    if not is_echo_time_name(node.GetAttribute(FRAME_TAG_ATTRIBUTE) or ""):
         return None
-    unit = (node.GetAttribute(FRAME_UNIT_ATTRIBUTE) or "").strip()
-    times_ms = _milliseconds((node.GetAttribute(FRAME_LABELS_ATTRIBUTE) or "").split(","), unit)
-    return FoundEchoTimes(times_ms, f"frame labels of the DICOM import{_remark(unit)}") if times_ms else None
+    labels = (node.GetAttribute(FRAME_LABELS_ATTRIBUTE) or "").split(",")
+    times_ms, remark = echo_times_from_text(labels, node.GetAttribute(FRAME_UNIT_ATTRIBUTE) or "")
+    return FoundEchoTimes(times_ms, f"frame labels of the DICOM import{remark}") if times_ms else None
 
 
 def _from_dicom(images: Sequence) -> FoundEchoTimes | None:
@@ -112,20 +103,3 @@ def _from_dicom(images: Sequence) -> FoundEchoTimes | None:
     return FoundEchoTimes(
         tuple(fact.echo_time_ms for fact in facts), f"DICOM {facts[0].echo_time_tag}", each_by_itself=True
     )
-
-
-def _remark(unit: str) -> str:
-    if not unit:
-        return " (no unit given, taken as ms)"
-    return "" if MS_PER_UNIT[unit.lower()] == 1 else f" (in {unit}, converted to ms)"
-
-
-def _milliseconds(texts: Sequence[str], unit: str) -> tuple[float, ...] | None:
-    """Texts as numbers in ms, rounded to what a conversion of units leaves exact; None if that is impossible."""
-    factor = MS_PER_UNIT.get(unit.lower())
-    if factor is None:
-        return None
-    try:
-        return tuple(round(float(text) * factor, 9) for text in texts)
-    except ValueError:
-        return None

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from ..errors import InputError
-from .file_integrity import check_image_file
+from ..image_integrity import check_image_file
 
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 SEGMENTATION_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz")
@@ -111,7 +111,7 @@ def _existing_file(path: Path | str, endings: tuple[str, ...], kind: str) -> Pat
         raise InputError("no such file", where=str(path), remedy="Check the path")
     if not path.name.lower().endswith(endings):
         raise InputError(f"this is no {kind} file", where=str(path), remedy=f"Give one of {', '.join(endings)}")
-    check_image_file(path, kind)
+    check_image_file(path, where=str(path), kind=kind, trial_read=True)
     return path
 
 

@@ -16,11 +16,11 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ..errors import InputError
+from ..image_integrity import is_gzip
 from .components import Component, from_ge_type, from_image_type, from_philips_type, from_word
 from .dicom_enhanced import PHILIPS_IMAGE_TYPE, enhanced_frames, is_enhanced
 from .dicom_frames import PHILIPS_CREATORS, Frame, frame_from, series_facts
 from .dicom_values import first_text, private_number, private_text, words
-from .file_discovery import is_gzip
 
 # What pydicom and its decoders raise on damaged files, found by cutting and overwriting files.
 READ_ERRORS = (

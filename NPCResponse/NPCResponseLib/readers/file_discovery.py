@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
+from ..image_integrity import is_gzip
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 SEGMENTATION_SUFFIXES = (".seg.nrrd", ".seg.nhdr")
 DICOM_SUFFIXES = (".dcm", ".ima", ".dcm.gz", ".ima.gz")
-_GZIP_MAGIC = b"\x1f\x8b"
 _PREAMBLE = 128
 # Files from before the preamble start with group 0008 (or 0002), element below 0x0020, in little-endian order.
 _BARE_START = re.compile(rb"[\x02\x08]\x00[\x00-\x1f]\x00", re.DOTALL)
@@ -61,11 +61,6 @@ def find_files(paths: Path | str | Iterable[Path | str]) -> FoundFiles:
         )
     _refuse_twice(found.images + found.dicom)
     return found
-
-
-def is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP_MAGIC
 
 
 def natural_key(path: Path) -> list:

@@ -1,30 +1,24 @@
 """One NIfTI, NRRD or MetaImage file as arrays, with what its header says of echo times and acquisition.
 
-SimpleITK reads the pixels. It does not notice that a NIfTI file is cut short (the rest becomes zero) nor that the
-checksum of a compressed NRRD is wrong, so that is looked at here.
+SimpleITK reads the pixels, after the file was found whole.
 """
 
-import gzip
 import math
 import re
-import struct
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 
+from ..echo_times import echo_times_from_text, is_echo_time_name
 from ..errors import InputError
-from .file_discovery import is_gzip
+from ..image_integrity import check_image_file
 from .geometry import image_ijk_to_ras
 
 # A sequence that Slicer writes names its list axis in the header: labels "EchoTime", units "ms", and this key. Before
 # 2024 the list was the first axis, now it is the last.
 _INDEX_VALUES = re.compile(r"axis \d+ index values")
-_ECHO_TIME_NAME = re.compile(r"echo[\s_-]*times?|TEs?", re.IGNORECASE)
-_MS_PER_UNIT = {"": 1.0, "ms": 1.0, "msec": 1.0, "s": 1e3, "sec": 1e3, "us": 1e-3, "µs": 1e-3}
-_READ_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -45,8 +39,11 @@ class ImageFile:
 
     def number(self, key: str) -> float | None:
         """A positive number from the header."""
-        values = _numbers(self.header.get(key, ""), 1.0)
-        return values[0] if len(values) == 1 and math.isfinite(values[0]) and values[0] > 0 else None
+        try:
+            value = float(self.header.get(key, "nan"))
+        except ValueError:
+            return None
+        return value if math.isfinite(value) and value > 0 else None
 
     def nifti_slope(self) -> float:
         return self.number("scl_slope") or 1.0
@@ -60,7 +57,7 @@ def read_image_file(path: Path) -> ImageFile:
     Raises:
         InputError: damaged, cut short, or nothing that SimpleITK reads.
     """
-    _check_complete(path)
+    check_image_file(path, where=path.name)
     try:
         image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
@@ -108,7 +105,7 @@ def _refusal(path: Path, reason: str) -> InputError:
 def _from_index(header: dict[str, str]) -> tuple[tuple[float, ...], str]:
     key = next((key for key in header if _INDEX_VALUES.fullmatch(key)), None)
     name, unit = header.get("NRRD_labels[pixel]", "").strip('" '), header.get("NRRD_units[pixel]", "").strip('" ')
-    if key is None or not _ECHO_TIME_NAME.fullmatch(name):
+    if key is None or not is_echo_time_name(name):
         return (), ""
     source = header.get("NPCResponse.EchoTimesSource") or f"sequence index {name} in the file"
     return _in_ms(header[key], unit, source)
@@ -116,91 +113,12 @@ def _from_index(header: dict[str, str]) -> tuple[tuple[float, ...], str]:
 
 def _from_frame_labels(header: dict[str, str]) -> tuple[tuple[float, ...], str]:
     """What Slicer's importer of multi-volumes writes."""
-    if not _ECHO_TIME_NAME.fullmatch(header.get("MultiVolume.FrameIdentifyingDICOMTagName", "").strip()):
+    if not is_echo_time_name(header.get("MultiVolume.FrameIdentifyingDICOMTagName", "")):
         return (), ""
     unit = header.get("MultiVolume.FrameIdentifyingDICOMTagUnits", "").strip()
     return _in_ms(header.get("MultiVolume.FrameLabels", ""), unit, "frame labels of the DICOM import")
 
 
 def _in_ms(text: str, unit: str, source: str) -> tuple[tuple[float, ...], str]:
-    factor = _MS_PER_UNIT.get(unit.lower())
-    if factor is None:
-        return (), ""
-    remark = " (no unit given, taken as ms)" if not unit else "" if factor == 1 else f" (in {unit}, converted to ms)"
-    return _numbers(text, factor), source + remark
-
-
-def _numbers(text: str, factor: float) -> tuple[float, ...]:
-    try:
-        return tuple(round(float(part) * factor, 9) for part in re.split(r"[\s,]+", text.strip()) if part)
-    except ValueError:
-        return ()
-
-
-# -- completeness --
-
-
-def _check_complete(path: Path) -> None:
-    """Raise InputError if a file is empty, a compressed stream is damaged, or a NIfTI file ends before its data."""
-    name = path.name.lower()
-    try:
-        if path.stat().st_size == 0:
-            raise InputError("the file is empty", where=path.name, remedy="Copy it again")
-        if name.endswith((".nii", ".nii.gz")):
-            _check_nifti(path)
-        elif name.endswith(".nrrd"):
-            _check_gzip_nrrd(path)
-    except OSError as error:
-        if isinstance(error, gzip.BadGzipFile):
-            raise _refusal(path, "") from error
-        raise InputError("it cannot be read", where=path.name, remedy="Check the permissions") from error
-    except (EOFError, zlib.error, struct.error, ValueError) as error:
-        raise _refusal(path, "") from error
-
-
-def _check_nifti(path: Path) -> None:
-    """Raises ValueError or what gzip raises if fewer bytes follow than the header announces."""
-    with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
-        header = file.read(348)
-        n_bytes = len(header)
-        while block := file.read(_READ_BLOCK):
-            n_bytes += len(block)
-    if n_bytes < _nifti_size(header):
-        raise ValueError("cut short")
-
-
-def _nifti_size(header: bytes) -> int:
-    """Bytes from the start of the file to the end of its data, NIfTI-1 and -2 in both byte orders."""
-    for order in "<>":
-        (version,) = struct.unpack_from(order + "i", header)
-        if version == 348:
-            n_axes, *lengths = struct.unpack_from(order + "8h", header, 40)
-            (bits,), (offset,) = (
-                struct.unpack_from(order + "h", header, 72),
-                struct.unpack_from(order + "f", header, 108),
-            )
-        elif version == 540:
-            n_axes, *lengths = struct.unpack_from(order + "8q", header, 16)
-            (bits,), (offset,) = (
-                struct.unpack_from(order + "h", header, 14),
-                struct.unpack_from(order + "q", header, 168),
-            )
-        else:
-            continue
-        return int(offset) + math.prod(max(length, 1) for length in lengths[: max(n_axes, 0)]) * bits // 8
-    raise ValueError("no NIfTI header")
-
-
-def _check_gzip_nrrd(path: Path) -> None:
-    """Run through a gzip stream behind a NRRD header, for its checksum."""
-    with path.open("rb") as file:
-        encoding = ""
-        while (line := file.readline(1 << 16)).strip():
-            key, _, value = line.decode("latin-1").partition(":")
-            encoding = value.strip().lower() if key.strip().lower() == "encoding" else encoding
-            if key.strip().lower() == "data file":
-                return
-        if encoding in ("gzip", "gz"):
-            with gzip.GzipFile(fileobj=file) as stream:
-                while stream.read(_READ_BLOCK):
-                    pass
+    times_ms, remark = echo_times_from_text(re.split(r"[\s,]+", text.strip()), unit)
+    return times_ms, source + remark if times_ms else ""

@@ -16,6 +16,8 @@ from .decay_estimators import FitQuality
 # One in twenty patches without a gradient may be suspected; nine voxels of SNR 50 then find 100 uT/m at R2* 50 Hz in
 # more than nine patches of ten.
 FALSE_ALARM_RATE = 0.05
+# The noise level is an estimate and Rician noise is skewed, which adds some false alarms to the nominal ones.
+TEST_LEVEL = 0.042
 # A gradient that shifts R2* by less than this is of no consequence, however certain it is.
 MIN_RELEVANT_SHIFT_HZ = 0.5
 
@@ -136,11 +138,11 @@ def _suspect_in_plane(maps: dict[str, np.ndarray], noise_sigma: float | None, n_
     score, information = _pool_3x3(maps["score"]), _pool_3x3(maps["information"])
     with np.errstate(divide="ignore", invalid="ignore"):
         if noise_sigma:
-            least_score = special.ndtri(1 - FALSE_ALARM_RATE) * noise_sigma * np.sqrt(information)
+            least_score = special.ndtri(1 - TEST_LEVEL) * noise_sigma * np.sqrt(information)
         else:
             n_fitted = _pool_3x3((maps["information"] > 0).astype(np.float32))
             noise_power = _pool_3x3(maps["residual"]) / (n_fitted * (n_echoes - 3))
-            least_score = special.stdtrit(9 * (n_echoes - 3), 1 - FALSE_ALARM_RATE) * np.sqrt(noise_power * information)
+            least_score = special.stdtrit(9 * (n_echoes - 3), 1 - TEST_LEVEL) * np.sqrt(noise_power * information)
         relevant = score * maps["shift_hz"] > MIN_RELEVANT_SHIFT_HZ * information
     return (score > least_score) & relevant & (maps["information"] > 0)
 

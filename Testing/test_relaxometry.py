@@ -173,8 +173,9 @@ def test_noise_floor_fit_beats_plain_least_squares_where_echoes_drown():
     assert abs(floor) < 1
 
 
-def test_two_echoes_have_no_standard_error_when_noise_is_unknown():
-    fit = fit_r2star(decays(np.full((1, 5, 5), 30.0), 10.0, (5, 15)), (5, 15))
+@pytest.mark.parametrize("noise_sigma", [None, 0.1])
+def test_two_echoes_have_no_standard_error(noise_sigma):
+    fit = fit_r2star(decays(np.full((1, 5, 5), 30.0), 10.0, (5, 15)), (5, 15), noise_sigma=noise_sigma)
     assert np.isnan(fit.degrees_of_freedom)
     assert (fit.r2star_se_hz == 0).all()
     assert any("no standard error" in warning for warning in fit.warnings)

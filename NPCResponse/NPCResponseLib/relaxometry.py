@@ -103,7 +103,7 @@ class R2StarFit:
 
     Attributes:
         r2star_hz, t2star_ms, s0: the fitted parameters; s0 in image units at echo time zero.
-        r2star_se_hz: standard error of R2*; 0 everywhere with two echoes and unknown noise.
+        r2star_se_hz: standard error of R2*; 0 everywhere with two echoes.
         r_squared: share of the signal's variance over the echoes that the decay explains.
         status: uint8, one :class:`VoxelStatus` per voxel.
         method: the estimator used, never AUTO; method_reason says why.
@@ -179,8 +179,7 @@ def iter_fit_r2star(
     Args:
         echoes: magnitude images of equal shape, one per echo; any real dtype. Arrays (slice, row, column) get the field
             gradient check, which pools the in-plane neighbors (last two axes).
-        echo_times_ms: increasing echo times (ms), at least two; with fewer than three there is no standard error
-            unless the noise is known.
+        echo_times_ms: increasing echo times (ms), at least two; with fewer than three there is no standard error.
         method: AUTO models the noise floor if the noise is known or can be estimated, else plain least squares.
         noise_sigma: noise standard deviation per channel, in image units; estimated from the image when None.
         slice_frequency_spread_hz: off-resonance difference across the slice thickness per voxel (Hz); its dephasing
@@ -263,7 +262,7 @@ class _Fitter:
             if np.shape(slice_frequency_spread_hz) != self.shape:
                 raise InputError("the field map and the echoes differ in size", remedy="Resample it onto the echoes")
             self.spread = np.asarray(slice_frequency_spread_hz).reshape(-1)
-        self.plane_shape = self.shape[-2:] if len(self.shape) >= 2 else (1, self.n_voxels)
+        self.plane_shape = self.shape[-2:] if len(self.shape) >= 2 else (1, CHUNK_VOXELS)
         plane_voxels = math.prod(self.plane_shape)
         self.slab_voxels = plane_voxels * max(1, CHUNK_VOXELS // plane_voxels)
         self.status = np.zeros(self.n_voxels, dtype=np.uint8)
@@ -273,9 +272,9 @@ class _Fitter:
 
     @property
     def degrees_of_freedom(self) -> float:
-        if self.noise:
-            return math.inf
-        return float(len(self.flat) - 2) if len(self.flat) > 2 else math.nan
+        if len(self.flat) < 3:
+            return math.nan
+        return math.inf if self.noise else float(len(self.flat) - 2)
 
     def _can_test_curvature(self) -> bool:
         """The check needs in-plane neighbors and one echo more than the decay has parameters (two if noise unknown)."""
@@ -433,10 +432,10 @@ class _Fitter:
         return decaying
 
     def _noise_power(self, quality: FitQuality) -> np.ndarray | float:
-        if self.noise:
-            return self.sigma**2
         n_free = len(self.flat) - 2
-        return quality.residual_power / n_free if n_free > 0 else 0.0
+        if n_free == 0:
+            return 0.0
+        return self.sigma**2 if self.noise else quality.residual_power / n_free
 
     def _rate_variance(self, y, a, rho, quality: FitQuality) -> np.ndarray:
         """Per unit noise variance, of the estimator in use."""
@@ -474,8 +473,8 @@ class _Fitter:
 
     def _warnings(self, status: np.ndarray) -> tuple[str, ...]:
         warnings = []
-        if len(self.flat) == 2 and not self.noise:
-            warnings.append("Two echoes and unknown noise: R2* has no standard error.")
+        if len(self.flat) == 2:
+            warnings.append("Two echoes fit any decay exactly: R2* has no standard error, and no misfit can be seen.")
         n_saturated = int(np.count_nonzero(status == VoxelStatus.SATURATED))
         if n_saturated:
             warnings.append(f"{n_saturated} voxels are clipped at {self.ceiling:g} and were not fitted.")

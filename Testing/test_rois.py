@@ -8,7 +8,14 @@ from hypothesis.extra import numpy as arrays
 
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.relaxometry import VoxelStatus
-from NPCResponseLib.rois import SliceRule, erode_in_plane_mm, largest_slice, roi_statistics, select_slices
+from NPCResponseLib.rois import (
+    SliceRule,
+    erode_in_plane_mm,
+    largest_slice,
+    roi_statistics,
+    select_slices,
+    usable_voxels,
+)
 
 MASKS = arrays.arrays(bool, (5, 6, 7)).filter(np.any)
 
@@ -118,3 +125,26 @@ def test_a_region_without_usable_voxels_is_refused_with_the_reason():
     values, roi = np.zeros((1, 3, 3)), np.ones((1, 3, 3), dtype=bool)
     with pytest.raises(InputError, match=r"no voxel .*\(9 low signal\)"):
         roi_statistics(values, roi, status=np.full(values.shape, VoxelStatus.LOW_SIGNAL, dtype=np.uint8))
+
+
+def test_false_alarms_of_the_gradient_check_are_no_news_but_more_than_that_is():
+    values, roi = np.full((1, 20, 20), 50.0), np.ones((1, 20, 20), dtype=bool)
+    status = np.zeros(values.shape, dtype=np.uint8)
+    status[0, :2, :15] = VoxelStatus.SUSPECTED_FIELD_GRADIENT  # 7.5 % of 400 voxels
+    assert not roi_statistics(values, roi, status=status).warnings
+    status[0, :10] = VoxelStatus.SUSPECTED_FIELD_GRADIENT
+    (warning,) = roi_statistics(values, roi, status=status).warnings
+    assert warning.startswith("200 of 400 used voxels: suspected field gradient")
+    assert "field map" in warning
+
+
+def test_usable_voxels_are_those_of_the_statistics():
+    values, roi = np.full((1, 10, 10), 50.0), np.ones((1, 10, 10), dtype=bool)
+    status = np.zeros(values.shape, dtype=np.uint8)
+    status[0, 0] = VoxelStatus.LOW_SIGNAL
+    status[0, 1] = VoxelStatus.POOR_FIT
+    for keep_flagged in (True, False):
+        used, n_excluded = usable_voxels(roi, status, keep_flagged=keep_flagged)
+        result = roi_statistics(values, roi, status=status, keep_flagged=keep_flagged)
+        assert np.count_nonzero(used) == result.n_used
+        assert n_excluded == result.n_excluded

@@ -14,6 +14,7 @@ from .relaxometry import VoxelStatus
 SMALL_ROI_VOXELS = 50
 MANY_EXCLUDED_FRACTION = 0.25
 MANY_FLAGGED_FRACTION = 0.1
+REMEDIES = {VoxelStatus.SUSPECTED_FIELD_GRADIENT: " A field map or phase images would correct it."}
 
 
 class SliceRule(enum.Enum):
@@ -213,7 +214,8 @@ def _warnings(n_roi: int, n_used: int, n_excluded: dict[str, int], flagged: dict
         warnings.append(f"{n_unfit} of {n_roi} voxels of the region could not be fitted.")
     for reason, n in flagged.items():
         if n > _expected_by_chance(reason, n_used):
-            warnings.append(f"{n} of {n_used} used voxels: {reason.label()} (kept in the statistics).")
+            remedy = REMEDIES.get(reason, "")
+            warnings.append(f"{n} of {n_used} used voxels: {reason.label()} (kept in the statistics).{remedy}")
     return tuple(warnings)
 
 

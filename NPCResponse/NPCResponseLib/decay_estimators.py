@@ -13,8 +13,8 @@ import numpy as np
 
 Array = np.ndarray
 
-# The mean of a Rician magnitude exceeds the root of its second moment less sigma^2, m = sqrt(A^2 + sigma^2), by
-# sigma p^1.5 f(p) with p = (sigma / m)^2. These are the coefficients of f, fitted to the exact mean (to 0.001 sigma).
+# The mean of a Rician magnitude exceeds m = sqrt(A^2 + sigma^2) by sigma p^1.5 f(p) with p = (sigma / m)^2. These are
+# the coefficients of f, fitted to the exact mean (to 0.001 sigma).
 RICE_EXCESS = (0.20650612, 1.73219138, -4.59704185, 4.43126427, -1.52055593)
 
 MAX_REFINEMENTS = 60
@@ -159,8 +159,9 @@ def variable_projection_step(y: Array, rho: Array, times: DecayTimes, attenuatio
 def noise_floor_step(y: Array, a: Array, rho: Array, noise_power: float, times: DecayTimes, attenuation=None):
     """One Gauss-Newton step of least squares on y = sqrt((a e)^2 + sigma^2), the magnitude signal on its noise floor.
 
-    The root of the second moment of a Rician magnitude (Gudbjartsson & Patz, Magn Reson Med 1995;34:910) is a model
-    with nearly no bias of its rate and nearly no loss of precision (see docs/accuracy.md for the measurement).
+    The inverse of the correction sqrt(M^2 - sigma^2) of a Rician magnitude (Gudbjartsson & Patz, Magn Reson Med
+    1995;34:910). As a model it needs no root of a negative number, biases the rate little and costs no precision
+    (docs/accuracy.md).
 
     Returns:
         (step of a, step of rho).

@@ -175,9 +175,9 @@ def methods(
 
 def _estimator(fit: R2StarFit) -> str:
     sentences = {
-        R2StarMethod.NOISE_FLOOR: "The model sqrt(A^2 + sigma^2), the root of the second moment of a Rician "
-        "magnitude {gudbjartsson1995}, was fitted by Gauss-Newton least squares with the amplitude eliminated "
-        "{golub1973}, started from ARLO {pei2015}; the remaining expected bias was subtracted.",
+        R2StarMethod.NOISE_FLOOR: "The model sqrt(A^2 + sigma^2), a decay on the noise floor of a Rician magnitude "
+        "{gudbjartsson1995}, was fitted by Gauss-Newton least squares, started from ARLO {pei2015} and a step of "
+        "variable projection {golub1973}; the remaining expected bias was subtracted.",
         R2StarMethod.NLLS: "It was fitted by non-linear least squares with the amplitude eliminated (variable "
         "projection {golub1973}), started from ARLO {pei2015}, without a model of the noise floor.",
         R2StarMethod.ARLO: "It was fitted by auto-regression on linear operations (ARLO {pei2015}), without a model of "

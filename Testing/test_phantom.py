@@ -9,8 +9,10 @@ from scipy import ndimage, optimize
 from NPCResponseLib import phantom
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.phantom import Ellipsoid, PhantomGrid, Tissue, simulate_bold
+from NPCResponseLib.phantom.anatomy import COMPOSITE_REGIONS
+from NPCResponseLib.phantom.bold import BOLD_ECHO_TIMES_MS
 
-TE_S = np.array(phantom.BOLD_ECHO_TIMES_MS) / 1000
+TE_S = np.array(BOLD_ECHO_TIMES_MS) / 1000
 COURSES = [(time, response) for time in ("pre", "post") for response in ("responder", "non-responder")]
 SMALL_GRID = PhantomGrid.axial((7, 60, 60), (6, 2, 2), center_ras=(8, 0, 0))
 
@@ -151,7 +153,7 @@ def test_voxel_volume_of_a_shape_is_its_analytic_volume(radii_mm, pitch_deg, yaw
 
 def test_tumor_volume_is_the_same_on_a_fine_an_oblique_and_a_thick_grid():
     anatomy = phantom.head_anatomy()
-    tumor = [phantom.REGION_NAMES.index(name) for name in phantom.COMPOSITE_REGIONS["tumor"]]
+    tumor = [phantom.REGION_NAMES.index(name) for name in COMPOSITE_REGIONS["tumor"]]
 
     def volume_ml(grid):
         return np.isin(anatomy.labels_on(grid), tumor).sum() * grid.voxel_volume_mm3 / 1000
@@ -294,7 +296,7 @@ def test_gradient_adds_to_r2star_what_the_research_notes_measured(thickness_mm):
     for gradient, added_hz in zip(GRADIENTS_UT_PER_M, ADDED_HZ[thickness_mm], strict=True):
         signal = [
             abs(phantom.gradient_echo_signal(1000.0, 50.0, te, 17.0, gradient, thickness_mm))
-            for te in phantom.BOLD_ECHO_TIMES_MS
+            for te in BOLD_ECHO_TIMES_MS
         ]
         last_digit_hz = 0.1 if added_hz < 100 else 1.0  # as printed in the table
         assert nlls_r2star_hz(signal) - 50 == pytest.approx(added_hz, abs=0.51 * last_digit_hz)

@@ -417,6 +417,8 @@ def test_a_sidecar_in_milliseconds_is_refused_and_never_repaired(tmp_path):
         ('{"EchoTime": null}', "missing"),
         ('{"EchoTime": [0.006, 0.012, 0.02], "MagneticFieldStrength": "3T"}', "MagneticFieldStrength"),
         ('{"EchoTime": [0.006, 0.012, 0.02], "SliceThickness": 0}', "SliceThickness"),
+        ('{"EchoTime": [0.006, 0.012, 1' + "0" * 400 + "]}", "looks like milliseconds"),
+        ('{"EchoTime": [0.006, 0.012, 0.02], "SliceThickness": 1' + "0" * 400 + "}", "SliceThickness"),
         (b"\xff\xfe\x00", "not valid JSON"),
         ("", "not valid JSON"),
     ),

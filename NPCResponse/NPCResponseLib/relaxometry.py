@@ -35,7 +35,6 @@ POOR_FIT_RELATIVE_RESIDUAL = 0.05
 POOR_FIT_RELATIVE_RESIDUAL_UNKNOWN_NOISE = 0.15
 MIN_R2STAR_HZ = 1e-3
 MAX_STEPS = 4  # for voxels that have not settled, before the damped iteration
-MAX_LAST_STEP = 1e-5
 MIN_VOXELS_CLIPPED_TWICE = 3
 MIN_VOXELS_CLIPPED_ONCE = 10
 MIN_SPREAD_BEHIND_CLIPPING = 0.01
@@ -373,27 +372,29 @@ class _Fitter:
         return a, rho, quality
 
     def _go_on(self, restless, y, a, rho, quality: FitQuality, attenuation: np.ndarray | None) -> None:
-        """Fit some of the voxels to the end, in place: first by plain steps, then the stubborn ones with damping."""
-        times, power = self.double_times, self._floor_power
-        part = None if attenuation is None else attenuation[:, restless].astype(np.float64)
-        signals, amplitudes, rates = (values[..., restless].astype(np.float64) for values in (y, a, rho))
+        """Fit some of the voxels to the end, in place: by more steps, then the stubborn ones in double precision."""
+        power = self._floor_power
         for _ in range(MAX_STEPS):
-            last = estimators.fit_quality(signals, amplitudes, rates, power, times, part)
-            amplitudes += last.amplitude_step
-            rates += np.clip(last.rate_step, -2, 2)
-        stubborn = np.flatnonzero(~(np.abs(last.rate_step) <= MAX_LAST_STEP) | ~(amplitudes > 0))
-        if stubborn.size:
-            stubborn_part = None if part is None else part[:, stubborn]
-            amplitudes[stubborn], rates[stubborn] = estimators.refine(
-                signals[:, stubborn], rates[stubborn], power, times, stubborn_part
-            )
-            last = estimators.fit_quality(signals, amplitudes, rates, power, times, part)
+            part = None if attenuation is None else attenuation[:, restless]
+            last = estimators.fit_quality(y[:, restless], a[restless], rho[restless], power, self.times, part)
+            a[restless] += last.amplitude_step
+            rho[restless] += np.clip(last.rate_step, -2, 2)
+            quality.replace(restless, last)
+            restless = restless[~self._settled(a[restless], rho[restless], last.rate_step)]
+            if not restless.size:
+                return
+        part = None if attenuation is None else attenuation[:, restless].astype(np.float64)
+        signals, rates = y[:, restless].astype(np.float64), rho[restless].astype(np.float64)
+        amplitudes, rates = estimators.refine(signals, rates, power, self.double_times, part)
         a[restless], rho[restless] = amplitudes, rates
-        quality.replace(restless, last)
+        quality.replace(restless, estimators.fit_quality(signals, amplitudes, rates, power, self.double_times, part))
 
     def _settled(self, a: np.ndarray, rho: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Whether the last step was small against the noise, or against 0.005 Hz, and single precision suffices."""
-        tolerance = 0.005 * self.times.range_s * a + 0.04 * self.sigma
+        """Whether the last step was small against the noise, or against 0.005 Hz, and single precision suffices.
+
+        A step of a tenth of sigma / a, some 5 % of a standard error, leaves less than 1 % of one to go.
+        """
+        tolerance = 0.005 * self.times.range_s * a + 0.1 * self.sigma
         slow = rho < -math.log(MIN_DECAY_FOR_SINGLE) / self.times.u[1]
         return (np.abs(step) * a <= tolerance) & slow & (a > 0)
 

@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import SimpleITK
 import slicer
 import vtk
 
@@ -38,9 +40,10 @@ def load_segmentation(path: Path | str, name: str = ""):
     The node remembers no file name; ``name`` defaults to the file's stem.
 
     Raises:
-        InputError: the file is missing, of another kind, damaged or truncated, or holds no segment.
+        InputError: the file is missing, of another kind, damaged or truncated, no label image, or holds no segment.
     """
     path = _existing_file(path, SEGMENTATION_ENDINGS, "segmentation")
+    _refuse_fractions(path)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name or _stem(path))
     _read(slicer.vtkMRMLSegmentationStorageNode(), node, path, "segmentation")
     if not node.GetSegmentation().GetNumberOfSegments():
@@ -113,6 +116,19 @@ def _existing_file(path: Path | str, endings: tuple[str, ...], kind: str) -> Pat
         raise InputError(f"this is no {kind} file", where=str(path), remedy=f"Give one of {', '.join(endings)}")
     check_image_file(path, where=str(path), kind=kind, trial_read=True)
     return path
+
+
+def _refuse_fractions(path: Path) -> None:
+    """Slicer would cut a soft mask (0 to 1) down to the voxels that reach 1, without a word."""
+    if path.name.lower().endswith((".seg.nrrd", ".seg.nhdr")):
+        return
+    values = SimpleITK.GetArrayViewFromImage(SimpleITK.ReadImage(str(path)))
+    if values.dtype.kind == "f" and np.any(values != np.round(values)):
+        raise InputError(
+            "its values are no whole numbers, so it is no label image",
+            where=str(path),
+            remedy="Save it with whole numbers, as by a threshold",
+        )
 
 
 def _stem(path: Path) -> str:

@@ -20,6 +20,7 @@ from .geometry import (
 
 MM3_PER_ML = 1000.0
 # So many of a segment's voxels, evenly spread, tell well enough which share is outside; a warp moves them one by one.
+MAX_NAMES = 30
 MAX_POINTS, MAX_WARPED_POINTS = 200_000, 20_000
 
 
@@ -53,7 +54,9 @@ def segment_id_by_name(segmentation, name_or_id: str) -> str:
     where = f"segmentation {segmentation.GetName()}"
     if not ids:
         raise InputError("it has no segments", where=where, remedy="Draw the region of interest")
-    names = ", ".join(segments.GetSegment(segment_id).GetName() for segment_id in ids)
+    names = ", ".join(segments.GetSegment(segment_id).GetName() for segment_id in ids[:MAX_NAMES])
+    if len(ids) > MAX_NAMES:  # an image that is no segmentation has a segment for every gray value
+        names += f" and {len(ids) - MAX_NAMES} more"
     if not name_or_id:
         if len(ids) == 1:
             return ids[0]

@@ -148,4 +148,5 @@ def _stored(dataset: Dataset) -> tuple[float, float, np.dtype | None]:
     allocated = int(dataset.get("BitsAllocated") or 16)
     bits, signed = int(dataset.get("BitsStored") or allocated), bool(dataset.get("PixelRepresentation") or 0)
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    return low, high, np.dtype(f"{'i' if signed else 'u'}{allocated // 8}") if allocated in (8, 16) else None
+    width = 2 if signed else allocated // 8  # no scene holds signed bytes
+    return low, high, np.dtype(f"{'i' if signed else 'u'}{width}") if allocated in (8, 16) else None

@@ -52,7 +52,7 @@ class ImageFile:
 def read_image_file(path: Path) -> ImageFile:
     """Read a file; volumes share one buffer where the format allows it.
 
-    Integers of 8 and 16 bits stay as they are, everything else real becomes float32, complex becomes complex64.
+    Integers of 8 and 16 bits stay as they are (signed bytes get 16), everything else real becomes float32, complex becomes complex64.
 
     Raises:
         InputError: damaged, cut short, or nothing that SimpleITK reads.
@@ -86,6 +86,8 @@ def _volumes(image: SimpleITK.Image, path: Path):
 def _target_type(dtype: np.dtype) -> np.dtype:
     if dtype.kind == "c":
         return np.dtype(np.complex64)
+    if dtype == np.int8:
+        return np.dtype(np.int16)  # Slicer's writer of NRRD, and so of scenes, fails at signed bytes
     return dtype.newbyteorder("=") if dtype.kind in "iu" and dtype.itemsize <= 2 else np.dtype(np.float32)
 
 

@@ -106,7 +106,8 @@ def _applies(json_path: Path, image_path: Path) -> bool:
 
 def _read_object(path: Path) -> dict:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        # All numbers as float: an integer of hundreds of digits becomes infinity, which the checks below refuse.
+        content = json.loads(path.read_text(encoding="utf-8-sig"), parse_int=float)
     except (ValueError, RecursionError) as error:  # covers wrong JSON and wrong encoding
         raise InputError("it is not valid JSON", where=path.name, remedy="Correct or remove it") from error
     except OSError as error:

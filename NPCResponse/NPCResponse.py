@@ -52,6 +52,7 @@ class NPCResponse(ScriptedLoadableModule):
             " (doi:10.1186/s12880-023-01029-y). Please cite them, and NPCImaging as in its CITATION.cff."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerResultsLayout)
 
 
 def registerSampleData() -> None:
@@ -72,6 +73,16 @@ def registerSampleData() -> None:
         )
     except Exception:
         logging.exception("NPCResponse: sample data could not be registered")
+
+
+def registerResultsLayout() -> None:
+    """Make the layout of the results known, so that scenes that were saved in it open in it."""
+    try:
+        from NPCResponseLib.widgets.results_layout import registerLayout
+
+        registerLayout()
+    except Exception:
+        logging.exception("NPCResponse: the layout of the results could not be registered")
 
 
 def simulateSampleData(_source=None):
@@ -172,9 +183,11 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.enter()
 
     def enter(self) -> None:
-        """The user comes to this module: its parameter node may have been replaced meanwhile."""
+        """The user comes to this module: its parameter node, or what is in the chosen nodes, may be another by now."""
         if self._parameterNode is not self.logic.getParameterNode():
             self.setParameterNode(self.logic.getParameterNode())
+        else:
+            self.onModified()
 
     def cleanup(self) -> None:
         """The module is unloaded or reloaded, or the application closes."""

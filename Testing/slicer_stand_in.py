@@ -181,7 +181,16 @@ class NodeComboBox(Widget):
 
     def __init__(self):
         super().__init__()
-        self._node, self.nodeTypes, self.showChildNodeTypes = None, (), True
+        self._node, self._nodeTypes, self.showChildNodeTypes = None, (), True
+
+    @property
+    def nodeTypes(self) -> tuple:
+        return self._nodeTypes
+
+    @nodeTypes.setter
+    def nodeTypes(self, nodeTypes) -> None:
+        self._nodeTypes = tuple(nodeTypes)
+        self.setCurrentNode(self._node)
 
     def currentNode(self):
         return self._node

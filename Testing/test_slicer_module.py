@@ -12,11 +12,14 @@ import types
 import unittest
 from pathlib import Path
 
+import numpy as np
 import pytest
 import slicer
 import vtk
 
 from NPCResponseLib import headless
+from NPCResponseLib.errors import InputError
+from NPCResponseLib.mrml.echo_series import find_echo_times
 from NPCResponseLib.mrml.files import save_scene
 from Testing import slicer_stand_in
 
@@ -246,10 +249,17 @@ def test_choices_reach_the_parameter_node_and_come_back(panel):
 
 
 @needs_slicer_source
-def test_unreadable_echo_times_turn_red_and_are_not_used(panel):
+def test_unreadable_echo_times_turn_red_and_hold_apply_until_mended(panel):
     panel.fill_in()
-    panel.ui.echoTimesLineEdit.typeIn("6.71, soon")
-    assert "red" in panel.ui.echoTimesLineEdit.styleSheet
+    edit = panel.ui.echoTimesLineEdit
+    edit.typeIn("6.71, soon")
+    assert "red" in edit.styleSheet
+    assert edit.text == "6.71, soon", "the text stays for the user to mend"
+    assert not panel.ui.applyButton.enabled
+    assert "positive numbers" in panel.ui.applyButton.toolTip
+    edit.typeIn("")
+    assert edit.styleSheet == ""
+    assert panel.ui.applyButton.enabled
     assert list(panel.values.echoTimesMs) == []
 
 
@@ -411,6 +421,51 @@ def test_panel_works_without_a_main_window(panel):
     assert "main window" in panel.ui.showResultsButton.toolTip
 
 
+@needs_slicer_source
+def test_multi_component_series_stays_chosen_when_the_panel_connects_again(panel, scene):
+    series = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "echoes")
+    slicer.util.updateVolumeFromArray(series, np.ones((3, 4, 5, 4), dtype=np.float32))
+    panel.ui.seriesSelector.setCurrentNode(series)
+    assert panel.values.boldSeries is series
+    panel.widget.onSceneLeaving()
+    panel.widget.onSceneReady()
+    assert panel.ui.seriesSelector.currentNode() is series
+    assert panel.values.boldSeries is series
+
+
+@needs_slicer_source
+def test_coming_back_sees_what_changed_in_the_chosen_nodes(panel, scene):
+    series = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "BOLD")
+    panel.ui.seriesSelector.setCurrentNode(series)
+    assert "empty" in panel.ui.statusLabel.text
+    series.SetIndexName("EchoTime")
+    series.SetIndexUnit("ms")
+    for time_ms in (5, 10, 15):
+        volume = slicer.vtkMRMLScalarVolumeNode()
+        slicer.util.updateVolumeFromArray(volume, np.ones((3, 4, 5), dtype=np.float32))
+        series.SetDataNodeAtValue(volume, str(time_ms))
+    panel.widget.enter()
+    assert panel.ui.applyButton.enabled, panel.ui.applyButton.toolTip
+
+
+def test_sequence_item_without_an_image_is_told(scene):
+    class Unread:  # a sequence of which a file could not be read; MRML cannot be made to hold one
+        def IsA(self, name):
+            return name == "vtkMRMLSequenceNode"
+
+        def GetName(self):
+            return "BOLD"
+
+        def GetNumberOfDataNodes(self):
+            return 2
+
+        def GetNthDataNode(self, _item):
+            return None
+
+    with pytest.raises(InputError, match="BOLD: an image is missing"):
+        find_echo_times(Unread())
+
+
 # -- results on screen, with slice views that have real nodes and no pixels --
 
 
@@ -443,12 +498,13 @@ class LayoutManager:
     def __init__(self, scene):
         self.layoutNode = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
         self.scene, self.layout, self.widgets = scene, 2, {}
+        self.hasViews = True
 
     def layoutLogic(self):
         return types.SimpleNamespace(GetLayoutNode=lambda: self.layoutNode)
 
     def setLayout(self, layout: int):
-        assert self.layoutNode.IsLayoutDescription(layout) or layout == 2
+        assert self.layoutNode.IsLayoutDescription(layout) or layout in (2, 3)
         self.layout = layout
         for tag, class_name in (("NPCDecay", "vtkMRMLPlotViewNode"), ("NPCTable", "vtkMRMLTableViewNode")):
             if self.scene.GetSingletonNode(tag, class_name) is None:
@@ -458,6 +514,8 @@ class LayoutManager:
                 self.scene.AddNode(node)
 
     def sliceWidget(self, name: str):
+        if not self.hasViews:
+            return None
         if name not in self.widgets:
             self.widgets[name] = SliceWidget(self.scene, name)
         return self.widgets[name]
@@ -531,3 +589,65 @@ def test_doubtful_voxels_are_left_out_on_request(panel):
     panel.apply()
     assert "suspected field gradient" in panel.values.voxelsText.split("Whole image")[0]
     assert panel.values.voxelsText != used
+
+
+@needs_slicer_source
+def test_layout_is_known_before_a_scene_that_was_saved_in_it_is_loaded(panel, layout_manager):
+    panel.module.registerResultsLayout()
+    assert layout_manager.layoutNode.IsLayoutDescription(5077), "a scene saves the number only"
+
+
+@needs_slicer_source
+def test_results_open_when_their_layout_is_current_but_was_not_known(panel, layout_manager):
+    panel.fill_in()
+    panel.apply()
+    node = slicer.vtkMRMLLayoutNode()
+    node.AddLayoutDescription(5077, "")
+    node.SetViewArrangement(5077)
+    layout_manager.layoutNode = node
+    panel.ui.showResultsButton.click()
+    assert "NPCQuality" in node.GetCurrentLayoutDescription()
+
+
+@needs_slicer_source
+def test_views_that_are_not_made_yet_do_no_harm(panel, layout_manager):
+    panel.fill_in()
+    panel.apply()
+    panel.widget.onSceneLeaving()
+    panel.widget._sections[0]._layout = type(panel.widget._sections[0]._layout)()  # as in a new session
+    layout_manager.hasViews = False  # until the import is over
+    panel.widget.onSceneReady()
+    assert panel.ui.applyButton.enabled
+    layout_manager.hasViews = True
+    panel.ui.qualityMapComboBox.currentIndex = 1
+    quality = layout_manager.sliceWidget("NPCQuality").composite
+    assert quality.GetLabelVolumeID() == panel.values.statusMap.GetID()
+
+
+@needs_slicer_source
+def test_previous_layout_does_something_after_reload(panel, layout_manager):
+    panel.fill_in()
+    panel.apply()
+    panel.widget.cleanup()
+    panel.widget.setup()
+    assert panel.ui.previousLayoutButton.enabled
+    panel.ui.previousLayoutButton.click()
+    assert layout_manager.layout == 3
+    assert not panel.ui.previousLayoutButton.enabled
+
+
+@needs_slicer_source
+def test_legends_are_told_when_a_view_shows_another_map(panel, layout_manager):
+    panel.fill_in()
+    panel.apply()
+    quality = layout_manager.sliceWidget("NPCQuality").composite
+    told = []
+
+    def look(composite, _event):
+        if composite.GetInteractionFlags() & composite.LabelVolumeFlag:  # what the legends' manager asks for
+            told.append(composite.GetLabelVolumeID())
+
+    quality.AddObserver(vtk.vtkCommand.ModifiedEvent, look)
+    panel.ui.qualityMapComboBox.currentIndex = 1
+    assert told == [panel.values.statusMap.GetID()]
+    assert quality.GetInteractionFlags() == 0

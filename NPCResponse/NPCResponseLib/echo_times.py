@@ -61,10 +61,10 @@ def validate_echo_times(echo_times_ms: Sequence[float], n_echoes: int, where: st
         raise refuse(f"{n_echoes} echo found, R2* needs at least two", "Give all echoes of the series")
     if not times:
         raise refuse(f"the echo times of the {n_echoes} images are missing", "Enter them in milliseconds")
-    if len(times) != n_echoes:
-        raise refuse(f"{len(times)} echo times ({shown}) for {n_echoes} images", "Give one echo time per image")
     if not all(math.isfinite(time) and time > 0 for time in times):
         raise refuse(f"echo times must be positive numbers, found {shown}", "Enter them in milliseconds")
+    if len(times) != n_echoes:
+        raise refuse(f"{len(times)} echo times ({shown}) for {n_echoes} images", "Give one echo time per image")
     repeated = sorted({time for time in times if times.count(time) > 1})
     if repeated:
         raise refuse(

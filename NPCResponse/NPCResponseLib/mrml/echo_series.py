@@ -134,6 +134,8 @@ def _images(nodes) -> list:
     if not images:
         raise InputError("the sequence is empty", where=describe(nodes), remedy="Load its images")
     for image in images:
+        if image is None:  # an item of a sequence whose file could not be read
+            raise InputError("an image is missing", where=describe(nodes), remedy="Load it again")
         if not image.IsA("vtkMRMLScalarVolumeNode") or image.GetImageData() is None:
             raise InputError("there is no image in it", where=f"node {image.GetName()}", remedy="Load it again")
         if len(images) > 1 and image.GetImageData().GetNumberOfScalarComponents() > 1:

@@ -4,6 +4,7 @@ Importing this file registers the connectors. Slicer re-imports a module file on
 is registered twice.
 """
 
+import math
 import re
 
 import qt
@@ -72,29 +73,38 @@ class _OneWidgetConnector(GuiConnector):
 
 @parameterNodeGuiConnector
 class LineEditToNumbers(_OneWidgetConnector):
-    """Numbers in a line edit, separated by commas, semicolons, slashes or spaces. Unreadable text turns red."""
+    """Numbers in a line edit, separated by commas, semicolons, slashes or spaces.
+
+    Text that is none turns red and becomes a single nan, so that whoever uses the numbers refuses them; the text stays
+    for the user to mend.
+    """
 
     widgetClass, signal, dataType = "QLineEdit", "editingFinished()", list[float]
 
-    def __init__(self, widget):
-        super().__init__(widget)
-        self._lastValid: list[float] = []
-
     def read(self) -> list[float]:
         try:
-            self._lastValid = parseNumbers(self._widget.text)
+            numbers = parseNumbers(self._widget.text)
         except ValueError:
-            self._widget.setStyleSheet(INVALID_TEXT_STYLE)
-            return list(self._lastValid)
-        self._widget.setStyleSheet("")
-        return list(self._lastValid)
+            numbers = [math.nan]
+        self._paint(numbers)
+        return numbers
 
     def write(self, value) -> None:
-        self._lastValid = [float(number) for number in value]
-        self._widget.setStyleSheet("")
-        text = formatNumbers(self._lastValid)
-        if text != self._widget.text:  # writing an equal text would move the cursor
+        numbers = [float(number) for number in value]
+        self._paint(numbers)
+        text = formatNumbers(numbers)
+        isShown = self._isUnreadable() if _hasNan(numbers) else text == self._widget.text
+        if not isShown:  # writing an equal text would move the cursor
             self._widget.text = text
+
+    def _paint(self, numbers: list[float]) -> None:
+        self._widget.setStyleSheet(INVALID_TEXT_STYLE if _hasNan(numbers) else "")
+
+    def _isUnreadable(self) -> bool:
+        try:
+            return _hasNan(parseNumbers(self._widget.text))
+        except ValueError:
+            return True
 
 
 @parameterNodeGuiConnector
@@ -114,6 +124,10 @@ class CheckableNodes(_OneWidgetConnector):
                 self._widget.setCheckState(node, qt.Qt.Unchecked)
         for node in wanted:
             self._widget.setCheckState(node, qt.Qt.Checked)
+
+
+def _hasNan(numbers: list[float]) -> bool:
+    return any(math.isnan(number) for number in numbers)
 
 
 def parseNumbers(text: str) -> list[float]:

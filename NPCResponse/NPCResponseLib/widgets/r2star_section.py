@@ -55,8 +55,17 @@ class R2StarSection:
         self._segments.setParameterNode(parameterNode)
         self._parameters = R2StarParameters(parameterNode) if parameterNode else None
         if parameterNode:
-            self.ui.seriesSelector.nodeTypes = SERIES_NODE_CLASSES  # the connector set them from the parameter's type
+            self._offerSeries(parameterNode.boldSeries)
             self.onModified()
+
+    def _offerSeries(self, chosen) -> None:
+        """The connector offers the classes of the parameter's type, which hides a multi-component series. Silently: a
+        selector moves on to another node when the chosen one is no longer offered."""
+        selector = self.ui.seriesSelector
+        wasBlocked = selector.blockSignals(True)
+        selector.nodeTypes = SERIES_NODE_CLASSES
+        selector.setCurrentNode(chosen)
+        selector.blockSignals(wasBlocked)
 
     def forgetNode(self, node) -> None:
         """A node is about to be removed."""

@@ -7,6 +7,11 @@ MAP_VIEW, QUALITY_VIEW = "Red", "NPCQuality"
 PLOT_VIEW, TABLE_VIEW = "NPCDecay", "NPCTable"
 MAP_OPACITY = 0.7
 OUTLINE_ONLY = 0.0  # a filled segment would tint the map under it
+LAYER_FLAGS = (
+    slicer.vtkMRMLSliceCompositeNode.BackgroundVolumeFlag
+    | slicer.vtkMRMLSliceCompositeNode.ForegroundVolumeFlag
+    | slicer.vtkMRMLSliceCompositeNode.LabelVolumeFlag
+)
 
 _SLICE_VIEW = """
 <item><view class="vtkMRMLSliceNode" singletontag="{tag}">
@@ -26,6 +31,18 @@ LAYOUT_XML = (
     + _OTHER_VIEW.format(node="vtkMRMLTableViewNode", tag=TABLE_VIEW, label="T")
     + "</layout></item></layout>"
 )
+
+
+def registerLayout() -> None:
+    """Make the layout known. A scene saves only its number, so it must be known before such a scene is loaded."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    layoutNode = manager.layoutLogic().GetLayoutNode()
+    if layoutNode.IsLayoutDescription(LAYOUT_ID):
+        layoutNode.SetLayoutDescription(LAYOUT_ID, LAYOUT_XML)
+    else:
+        layoutNode.AddLayoutDescription(LAYOUT_ID, LAYOUT_XML)
 
 
 class ResultsLayout:
@@ -59,30 +76,29 @@ class ResultsLayout:
 
     def showQuality(self, background, qualityNode) -> None:
         """Another map for the second view; nothing happens while the same one is asked for."""
-        if self.isShown and _id(qualityNode) != self._qualityId:
+        hasChanged = self.isShown and _id(qualityNode) != self._qualityId
+        if hasChanged and showMap(QUALITY_VIEW, background, qualityNode):
             self._qualityId = _id(qualityNode)
-            showMap(QUALITY_VIEW, background, qualityNode)
 
     def restore(self) -> None:
-        """Back to the layout and the segment display from before :meth:`show`."""
+        """Back to the layout and the segment display from before :meth:`show`; to the usual one if there is none."""
         for displayNodeId, opacity in self._changedFills:
             displayNode = slicer.mrmlScene.GetNodeByID(displayNodeId)
             if displayNode:
                 displayNode.SetOpacity2DFill(opacity)
         self._changedFills.clear()
-        if self.isShown and self._previousLayout is not None:
-            slicer.app.layoutManager().setLayout(self._previousLayout)
+        if self.isShown:  # after Reload, or in a scene that was saved so, nobody knows what was there before
+            usual = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+            slicer.app.layoutManager().setLayout(usual if self._previousLayout is None else self._previousLayout)
 
     def _switchLayout(self) -> None:
+        registerLayout()
         manager = slicer.app.layoutManager()
-        layoutNode = manager.layoutLogic().GetLayoutNode()
-        if layoutNode.IsLayoutDescription(LAYOUT_ID):
-            layoutNode.SetLayoutDescription(LAYOUT_ID, LAYOUT_XML)
-        else:
-            layoutNode.AddLayoutDescription(LAYOUT_ID, LAYOUT_XML)
         if manager.layout != LAYOUT_ID:
             self._previousLayout = manager.layout
             manager.setLayout(LAYOUT_ID)
+        else:  # the number may come from a scene that was loaded before the layout was known; else this does nothing
+            manager.layoutLogic().GetLayoutNode().SetViewArrangement(LAYOUT_ID)
 
     def _outline(self, segmentation) -> None:
         displayNode = segmentation.GetDisplayNode() if segmentation else None
@@ -92,9 +108,15 @@ class ResultsLayout:
         displayNode.SetOpacity2DFill(OUTLINE_ONLY)
 
 
-def showMap(viewName: str, background, mapNode) -> None:
-    """Lay a map over an image in one slice view, and let its color legend appear there only."""
+def showMap(viewName: str, background, mapNode) -> bool:
+    """Lay a map over an image in one slice view, and let its color legend appear there only.
+
+    Returns:
+        False if there is no such view: at the end of an import, those of the loaded layout are still to be made.
+    """
     widget = slicer.app.layoutManager().sliceWidget(viewName)
+    if widget is None:
+        return False
     composite = widget.mrmlSliceCompositeNode()
     isLabelMap = mapNode is not None and mapNode.IsA("vtkMRMLLabelMapVolumeNode")
     composite.SetBackgroundVolumeID(_id(background))
@@ -106,13 +128,28 @@ def showMap(viewName: str, background, mapNode) -> None:
     if legend is not None:
         legend.SetViewNodeIDs([widget.mrmlSliceNode().GetID()])
         legend.SetVisibility(True)
+    _updateLegends(composite)
     widget.sliceController().fitSliceToBackground()
+    return True
+
+
+def _updateLegends(composite) -> None:
+    """Let the color legends of a view follow its layers.
+
+    Slicer does that only while a user changes the layers, which it tells by these flags. Otherwise the legend of a map
+    that was here stays, and one that is older than the view never appears.
+    """
+    composite.SetInteractionFlags(LAYER_FLAGS)
+    composite.Modified()
+    composite.SetInteractionFlags(0)
 
 
 def lookAt(volume, pointRas) -> None:
     """Turn both slice views into the volume's own planes and bring a world point (RAS, mm) into view."""
     for viewName in (MAP_VIEW, QUALITY_VIEW):
         widget = slicer.app.layoutManager().sliceWidget(viewName)
+        if widget is None:
+            continue
         sliceNode = widget.mrmlSliceNode()
         if volume is not None:
             sliceNode.RotateToVolumePlane(volume)

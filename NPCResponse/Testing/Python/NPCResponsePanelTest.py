@@ -8,11 +8,13 @@ Run by CTest, or:
 import time
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import qt
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from NPCResponse import NPCResponseLogic, segmentIdOf
+from NPCResponseLib.widgets.results_layout import LAYOUT_ID
 
 LOG_LEVELS_THAT_FAIL = ("Warning", "Error", "Critical", "Fatal")
 # Known and harmless: an oblique slice view has no named orientation to save.
@@ -176,6 +178,21 @@ class NPCResponsePanelTest(ScriptedLoadableModuleTest):
         self.assertEqual(self.ui.regionTextLabel.text, text)
         self.assertTrue(self.ui.applyButton.isEnabled(), self.ui.applyButton.toolTip)
 
+    def test_layoutOfTheResultsIsKnownFromTheStart(self):
+        layoutNode = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+        self.assertTrue(layoutNode.IsLayoutDescription(LAYOUT_ID), "a scene saves the number only")
+
+    def test_multiComponentSeriesStaysChosen(self):
+        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "echoes")
+        slicer.util.updateVolumeFromArray(series, np.ones((3, 4, 5, 4), dtype=np.float32))
+        self.ui.seriesSelector.setCurrentNode(series)
+        self.assertIs(self.parameters().boldSeries, series)
+        slicer.mrmlScene.StartState(slicer.mrmlScene.ImportState)
+        slicer.mrmlScene.EndState(slicer.mrmlScene.ImportState)
+        settle()
+        self.assertIs(self.ui.seriesSelector.currentNode(), series)
+        self.assertIs(self.parameters().boldSeries, series)
+
     def test_importKeepsTheCheckedVolumes(self):
         volumes = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"echo {i}") for i in (1, 2)]
         self.parameters().boldVolumes = volumes
@@ -218,8 +235,14 @@ def drive(widget) -> None:
             widget.setCheckState(node, qt.Qt.Unchecked)
     elif widget.inherits("qMRMLSegmentSelectorWidget"):
         node = widget.currentNode()
+        chosen = widget.selectedSegmentIDs() if widget.multiSelection else widget.currentSegmentID()
         widget.setCurrentNode(None)
         widget.setCurrentNode(node)
+        if widget.multiSelection:
+            widget.setSelectedSegmentIDs(widget.segmentIDs())
+            widget.setSelectedSegmentIDs(list(chosen))
+        else:
+            widget.setCurrentSegmentID(chosen)
     elif widget.inherits("qMRMLNodeComboBox"):
         chosen = widget.currentNode()
         for index in range(widget.nodeCount()):

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813  its usual name
 
+import NPCResponseLib
 from NPCResponseLib import commands
 from NPCResponseLib.commands import r2star
 from NPCResponseLib.commands.foreign_output import ForeignOutput
@@ -195,8 +196,9 @@ def test_measured_tumor_is_the_phantom_s(measured, phantom):
     with (phantom.folder / "truth.csv").open() as stream:
         truth = {(row["time_point"], row["region"]): float(row["r2star_hz"]) for row in csv.DictReader(stream)}
     region = measured.summary["region"]
-    # The truth is the mean over the whole tumor, the measurement over one slice of its smooth variation (SD 4 Hz).
-    assert region["r2star_mean_hz"] == pytest.approx(truth["pre", "viable_tumor"], abs=2.0)
+    # Within three of its own standard errors of what is true of the very region that the rule selects.
+    expected = truth["pre", "tumor less necrosis, largest slice"]
+    assert region["r2star_mean_hz"] == pytest.approx(expected, abs=3 * region["r2star_mean_se_hz"])
     low, high = region["r2star_mean_ci95_hz"]
     assert low < region["r2star_mean_hz"] < high
     assert region["n_voxels_excluded"]["segment necrosis"] > 0
@@ -633,11 +635,36 @@ def test_folder_in_the_place_of_a_result_is_refused_even_with_force(tmp_path, in
         pass
 
 
+@pytest.mark.parametrize("index", ("", '{"files": ["b"]}', "damaged"))
+def test_a_file_that_no_earlier_run_wrote_is_not_replaced_even_with_force(tmp_path, interruption, index):
+    """An echo may be called s0.nii.gz, too."""
+    (tmp_path / "a").write_text("mine")
+    if index:
+        (tmp_path / "index").write_text(index)
+    before = snapshot(tmp_path)
+    with (
+        pytest.raises(InputError, match="a is there and no result"),
+        StagedOutput(tmp_path, ["a", "b", "index"], interruption, force=True, index_name="index"),
+    ):
+        pass
+    assert snapshot(tmp_path) == before
+
+
+def test_signal_while_a_library_loads_waits_until_it_is_loaded(tmp_path, monkeypatch, interruption):
+    """Modules of C++ crash if the exception comes in the middle of their start."""
+    (tmp_path / "slow_module.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nloaded = True\n")
+    monkeypatch.setattr(NPCResponseLib, "__path__", [*NPCResponseLib.__path__, str(tmp_path)])
+    with pytest.raises(Interrupted):
+        r2star._load(interruption, "slow_module")
+    assert sys.modules.pop("NPCResponseLib.slow_module").loaded
+
+
 def test_signal_while_moving_into_place_waits_until_all_is_moved(tmp_path, interruption, monkeypatch):
     output = tmp_path / "out"
     output.mkdir()
     (output / "a").write_text("old")
     (output / "b").write_text("old")
+    (output / "index").write_text('{"files": ["a", "b"]}')
     real_replace = Path.replace
 
     def replace_and_interrupt(self, target):
@@ -645,10 +672,11 @@ def test_signal_while_moving_into_place_waits_until_all_is_moved(tmp_path, inter
         return real_replace(self, target)
 
     monkeypatch.setattr(Path, "replace", replace_and_interrupt)
-    with StagedOutput(output, ["a", "b"], interruption, force=True) as staged:
+    with StagedOutput(output, ["a", "b"], interruption, force=True, index_name="index") as staged:
         (staged.folder / "a").write_text("new")
         (staged.folder / "b").write_text("new")
         staged.commit()
+    (output / "index").unlink()
     assert snapshot(output) == {"a": b"new", "b": b"new"}
     assert interruption.received == signal.SIGTERM
 

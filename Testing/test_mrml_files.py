@@ -172,6 +172,20 @@ def test_a_label_image_without_labels_is_refused(scene, tmp_path):
         files.load_segmentation(tmp_path / "blank.nrrd")
 
 
+@pytest.mark.parametrize("ending", [".nrrd", ".nii.gz"])
+def test_a_soft_mask_is_refused_instead_of_cut_down(scene, tmp_path, ending):
+    soft = build.add_volume(build.box().astype(np.float32) * np.linspace(0.2, 1, build.SHAPE[2], dtype=np.float32))
+    files.save_node(soft, tmp_path / f"soft{ending}")
+    with pytest.raises(InputError, match="no whole numbers"):
+        files.load_segmentation(tmp_path / f"soft{ending}")
+
+
+def test_a_label_image_of_floats_is_read(scene, image, tmp_path):
+    files.save_node(build.add_volume(build.box().astype(np.float32)), tmp_path / "labels.nii.gz")
+    node = files.load_segmentation(tmp_path / "labels.nii.gz")
+    assert np.array_equal(segment_mask(node, "Segment_1", image).mask, build.box())
+
+
 # -- writing --
 
 

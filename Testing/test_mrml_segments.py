@@ -203,6 +203,12 @@ def test_the_only_segment_needs_no_name(image):
     assert segment_id_by_name(build.add_segmentation(image, tumor=build.box()), "") == "tumor"
 
 
+def test_a_long_list_of_segments_is_cut(image):
+    names = {f"region{n}": build.box() for n in range(40)}
+    with pytest.raises(InputError, match=r"region29 and 10 more\)"):
+        segment_id_by_name(build.add_segmentation(image, **names), "")
+
+
 def test_unclear_names_are_refused_with_the_choices(image):
     segmentation = build.add_segmentation(image, tumor=build.box(), air=build.box())
     with pytest.raises(InputError, match=r"several segments \(tumor, air\)"):

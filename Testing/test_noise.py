@@ -62,3 +62,9 @@ def test_model_error_is_not_taken_for_noise():
 def test_an_image_without_noise_has_none():
     assert estimate_noise_sigma(decays(np.full((4, 30, 30), 40.0), 100.0), PAPER_ECHO_TIMES_MS) is None
     assert estimate_noise_sigma([np.zeros((2, 3, 4))] * 5, PAPER_ECHO_TIMES_MS) is None
+
+
+def test_signals_whose_squares_overflow_have_no_noise_level_and_raise_nothing():
+    echoes = [echo * np.float32(1e30) for echo in head(50, seed=7)]
+    with np.errstate(over="ignore"):
+        estimate_noise_sigma(echoes, PAPER_ECHO_TIMES_MS)

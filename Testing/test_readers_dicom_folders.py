@@ -112,6 +112,17 @@ def test_two_measurements_in_one_folder_are_listed(tmp_path):
     assert "series 5 (BOLD pre) with 3 echoes, series 8 (BOLD post) with 3 echoes" in sentence
 
 
+@pytest.mark.parametrize("series_per_echo", (False, True))
+def test_echoes_of_two_patients_are_never_put_together(tmp_path, series_per_echo):
+    def other_patient(dataset, component, echo, k):
+        if echo >= 2:
+            dataset.PatientID = "HOSP-2"
+
+    scan = Scan(n_slices=3, echo_times_ms=(5, 10, 15, 20), edit=other_patient)
+    write_classic(tmp_path, scan, series_per_echo=series_per_echo)
+    assert "several multi-echo series" in refusal_of(tmp_path)
+
+
 def test_repetitions_in_one_series_are_told(tmp_path):
     uid = generate_uid()
     for repetition in (1, 2):

@@ -196,6 +196,14 @@ def test_other_number_types_become_float32(tmp_path):
     np.testing.assert_allclose(series.echoes, arrays, rtol=1e-6)
 
 
+def test_signed_bytes_are_widened_since_no_scene_holds_them(tmp_path):
+    arrays = [echo_array(n) // 20 for n in range(2)]
+    path = write_4d(tmp_path / "b.nii.gz", arrays=[array.astype(np.int8) for array in arrays])
+    series = read_echo_series(path, echo_times_ms=(5, 10))
+    assert series.echoes[0].dtype == np.int16
+    np.testing.assert_array_equal(series.echoes, arrays)
+
+
 def test_the_slope_in_a_nifti_header_is_applied(tmp_path):
     path = write_4d(tmp_path / "b.nii")
     content = bytearray(path.read_bytes())
@@ -477,6 +485,19 @@ def test_zeros_are_told(tmp_path):
     assert "without a number" in refusal_of(path, echo_times_ms=(5, 10))
 
 
+@pytest.mark.parametrize("scale", (1e30, 1e-30))
+def test_values_that_nothing_can_compute_with_are_told(tmp_path, scale):
+    arrays = [(echo_array(n) * scale).astype(np.float32) for n in range(2)]
+    assert "Check its scale" in refusal_of(write_4d(tmp_path / "b.nrrd", arrays=arrays), echo_times_ms=(5, 10))
+
+
+def test_a_few_impossible_voxels_are_left_to_the_fit(tmp_path):
+    arrays = [echo_array(n, np.float32) for n in range(2)]
+    arrays[0][0, 0, :2] = (1e30, 1e-30)
+    series = read_echo_series(write_4d(tmp_path / "b.nrrd", arrays=arrays), echo_times_ms=(5, 10))
+    np.testing.assert_array_equal(series.echoes, arrays)
+
+
 def test_a_copied_echo_is_reported(tmp_path):
     path = write_4d(tmp_path / "b.nii.gz", arrays=[echo_array(0), echo_array(0), echo_array(1)])
     series = read_echo_series(path, echo_times_ms=TIMES_MS)
@@ -522,6 +543,15 @@ def test_paths_that_lead_nowhere_are_told(tmp_path):
     assert "format is not known" in refusal_of(tmp_path / "table.csv")
     path = write_4d(tmp_path / "b.nii.gz")
     assert "given twice" in refusal_of([path, path], echo_times_ms=TIMES_MS)
+
+
+@pytest.mark.parametrize(
+    "name, remedy", (("x.PAR", "dcm2niix"), ("x.rec", "dcm2niix"), ("x.img", "convert"), ("x.zip", "Unpack"))
+)
+def test_formats_that_clinics_have_besides_are_refused_with_a_way_out(tmp_path, name, remedy):
+    (tmp_path / name).write_text("# === DATA DESCRIPTION FILE ===")
+    assert remedy in refusal_of(tmp_path / name)
+    assert remedy in refusal_of(tmp_path)
 
 
 # -- single volumes --

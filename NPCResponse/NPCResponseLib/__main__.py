@@ -1,9 +1,12 @@
 """``python -m NPCResponseLib`` and the command ``npc-response``."""
 
+import signal
 import sys
 
 
 def main() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command looks after it: no traceback while loading
     from .commands import run  # inside, so that nothing is loaded when only the entry point is looked up
 
     sys.exit(run(sys.argv[1:]))

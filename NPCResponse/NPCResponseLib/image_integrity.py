@@ -40,7 +40,7 @@ def check_image_file(path: Path, *, where: str, kind: str = "image", trial_read:
             SimpleITK.ReadImage(str(path))
     except InputError:
         raise
-    except (gzip.BadGzipFile, EOFError, zlib.error, struct.error, ValueError, RuntimeError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error, struct.error, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"the {kind} cannot be read, it is damaged or incomplete", where=where, remedy="Copy it again"
         ) from error

@@ -115,13 +115,15 @@ def _looks_like_air(values: np.ndarray) -> bool:
     return lowest < kurtosis < highest and by_echo.max() / by_echo.min() < allowance
 
 
-def _pool_air(echoes: Sequence[np.ndarray], low: float, high: float, inside_mean: float) -> NoiseEstimate:
+def _pool_air(echoes: Sequence[np.ndarray], low: float, high: float, inside_mean: float) -> NoiseEstimate | None:
     """The final value from every voxel whose power lies between the bounds, one slab at a time."""
     total, count = 0.0, 0
     for slab in range(echoes[0].shape[0]):
         power = sum(np.square(echo[slab], dtype=np.float32) for echo in echoes) / (2 * len(echoes))
         air = power[(power > low) & (power < high)]
         total, count = total + float(air.sum(dtype=np.float64)), count + air.size
+    if count == 0:  # squares of signals beyond 1e19 overflow in single precision
+        return None
     return NoiseEstimate(float(np.sqrt(total / count / inside_mean)), "air around the patient", count)
 
 

@@ -208,7 +208,8 @@ def roi_statistics(
 def _warnings(n_roi: int, n_used: int, n_excluded: dict[str, int], flagged: dict[VoxelStatus, int]) -> tuple[str, ...]:
     warnings = []
     if n_used < SMALL_ROI_VOXELS:
-        warnings.append(f"Only {n_used} voxels are used (fewer than {SMALL_ROI_VOXELS}): the mean is uncertain.")
+        voxels = "1 voxel is" if n_used == 1 else f"{n_used} voxels are"
+        warnings.append(f"Only {voxels} used (fewer than {SMALL_ROI_VOXELS}): the mean is uncertain.")
     n_unfit = sum(n for reason, n in n_excluded.items() if not reason.startswith("segment "))
     if n_unfit > MANY_EXCLUDED_FRACTION * n_roi:
         warnings.append(f"{n_unfit} of {n_roi} voxels of the region could not be fitted.")

@@ -97,11 +97,21 @@ def _write_phantom(folder: Path, settings: dict, progress, interruption) -> None
             (time_point, name, f"{r2star_hz:.3f}", int(acquisition.region_mask(name).sum()))
             for name, r2star_hz in acquisition.truth_by_region.items()
         ]
+        truth.append((time_point, *_truth_of_the_paper_s_region(acquisition)))
         interruption.check()
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([("time_point", "region", "r2star_hz", "n_voxels"), *truth])
     files = sorted([entry.name for entry in folder.iterdir()] + ["phantom.json"])
     (folder / "phantom.json").write_text(json.dumps({**settings, "files": files}, indent=2) + "\n", encoding="utf-8")
+
+
+def _truth_of_the_paper_s_region(acquisition) -> tuple[str, str, int]:
+    """Name, R2* and size of what a measurement by the published rule should find."""
+    from ..rois import SliceRule, select_slices
+
+    region = select_slices(acquisition.region_mask("tumor"), SliceRule.LARGEST_SLICE)
+    region &= ~acquisition.region_mask("necrosis")
+    return "tumor less necrosis, largest slice", f"{acquisition.truth_r2star_hz[region].mean():.3f}", int(region.sum())
 
 
 def _write_series(acquisition, folder: Path, time_point: str) -> None:

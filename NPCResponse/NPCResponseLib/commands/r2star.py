@@ -1,5 +1,6 @@
 """``npc-response r2star``: from echo images to R2* maps, a table, a report and a scene."""
 
+import importlib
 import json
 import math
 from dataclasses import dataclass, replace
@@ -342,9 +343,10 @@ def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bo
         StagedOutput(request.output, ALL_NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
         progress_bar(quiet=quiet) as progress,
     ):
+        progress("Reading", 0.02)
+        _load(interruption, "readers", "commands.r2star_results")
         from .r2star_results import needed_bytes, write_results
 
-        progress("Reading", 0.02)
         series = _read_series(request)
         interruption.check()
         staged.require_space(needed_bytes(series))
@@ -355,6 +357,15 @@ def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bo
         paths = staged.commit()
     summary = {**results.summary, "output_directory": str(staged.output)}
     return summary, [*results.lines, f"Wrote to {request.output}: {', '.join(path.name for path in paths)}"]
+
+
+def _load(interruption: Interruption, *names: str) -> None:
+    """Import modules of this package. Libraries in C++ crash if a signal raises while they load, so it waits."""
+    package = __package__.rpartition(".")[0]
+    with interruption.deferred():
+        for name in names:
+            importlib.import_module(f"{package}.{name}")
+    interruption.check()
 
 
 def _read_series(request: Request):
@@ -371,9 +382,12 @@ def _read_series(request: Request):
 
 def _measure(request: Request, series, show_fraction, interruption: Interruption):
     """The job on the headless scene, the same that runs behind the button in Slicer."""
+    _load(interruption, "headless", "mrml.r2star", "mrml.files")
     from .. import headless
 
-    headless.start().Clear(0)  # what an earlier run in the same process left would end in the saved scene
+    with interruption.deferred():
+        headless.start().Clear(0)  # what an earlier run in the same process left would end in the saved scene
+    interruption.check()
     from ..mrml import echo_series, files, segments
     from ..mrml.r2star import R2StarJob, R2StarSettings
     from ..relaxometry import R2StarMethod, VoxelStatus

@@ -25,9 +25,10 @@ class StagedOutput:
     Args:
         output: the folder for results; made if need be.
         names: every file name that this kind of run can write.
-        force: allow a folder that is not empty. Only files in ``names`` are then replaced.
+        force: allow a folder that is not empty. Only files that an earlier run wrote are then replaced.
         index_name: a result file whose JSON list "files" tells which of ``names`` an earlier run wrote, so that those
-            that this run does not write again are removed instead of being mistaken for its results.
+            that this run does not write again are removed instead of being mistaken for its results, and files of
+            such a name that somebody else wrote are not replaced.
 
     Raises:
         InputError: the output is not empty and not forced, not a folder, or cannot be written.
@@ -102,6 +103,13 @@ class StagedOutput:
         blocked = sorted(name for name in present & self._names if (self.output / name).is_dir())
         if blocked:
             raise InputError(f"{blocked[0]} is a folder there", where=str(self.output), remedy="Rename it")
+        foreign = sorted((present & self._names) - self._written_earlier())
+        if foreign:  # an echo may be called s0.nii.gz, too
+            raise InputError(
+                f"{foreign[0]} is there and no result of an earlier run",
+                where=str(self.output),
+                remedy="Choose another --output or move it away",
+            )
 
     def _make_staging(self) -> None:
         """Inside an existing output (it may be a mount point), else beside the output that is to come."""
@@ -115,7 +123,7 @@ class StagedOutput:
 
     def _move_into_place(self, written: list[str]) -> None:
         if self.output.is_dir():
-            stale = self._written_earlier() - set(written)
+            stale = self._written_earlier() - {*written, self._index_name}
             for name in written:
                 (self.folder / name).replace(self.output / name)
             for name in stale:
@@ -132,7 +140,7 @@ class StagedOutput:
             return set()
         try:
             listed = json.loads(index.read_text(encoding="utf-8"))["files"]
-            return {name for name in listed if name in self._names}
+            return {name for name in listed if name in self._names} | {self._index_name}
         except (ValueError, KeyError, TypeError, OSError):
             return set()  # not ours, or damaged: then nothing is known to be stale
 

@@ -122,7 +122,7 @@ def _refuse_fractions(path: Path) -> None:
     """Slicer would cut a soft mask (0 to 1) down to the voxels that reach 1, without a word."""
     if path.name.lower().endswith((".seg.nrrd", ".seg.nhdr")):
         return
-    values = SimpleITK.GetArrayViewFromImage(SimpleITK.ReadImage(str(path)))
+    values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
     if values.dtype.kind == "f" and np.any(values != np.round(values)):
         raise InputError(
             "its values are no whole numbers, so it is no label image",

@@ -19,8 +19,8 @@ from .geometry import (
 )
 
 MM3_PER_ML = 1000.0
-# So many of a segment's voxels, evenly spread, tell well enough which share is outside; a warp moves them one by one.
 MAX_NAMES = 30
+# So many of a segment's voxels, evenly spread, tell well enough which share is outside; a warp moves them one by one.
 MAX_POINTS, MAX_WARPED_POINTS = 200_000, 20_000
 
 

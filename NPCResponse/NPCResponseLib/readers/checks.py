@@ -8,6 +8,8 @@ from ..errors import InputError
 
 # Interpolation rings below zero at edges; a phase or real image is negative in half of its voxels.
 MAX_NEGATIVE_SHARE = 0.1
+# The fit squares signals in 32 bits. Nothing but a damaged header (its slope, say) makes images of such values.
+SIGNAL_RANGE = (1e-12, 1e12)
 
 
 def check_magnitudes(echoes: Sequence[np.ndarray], labels: Sequence[str], where: str) -> tuple[str, ...]:
@@ -22,7 +24,7 @@ def check_magnitudes(echoes: Sequence[np.ndarray], labels: Sequence[str], where:
         Warnings.
 
     Raises:
-        InputError: an image of zeros or without a number, or with many negative values.
+        InputError: an image of zeros or without a number, with many negative values, or of impossible size.
     """
     signal = [_has_signal(echo) for echo in echoes]
     if not any(signal):
@@ -38,6 +40,12 @@ def check_magnitudes(echoes: Sequence[np.ndarray], labels: Sequence[str], where:
                 where=where,
                 remedy="Give magnitude images",
             )
+        if not _has_usual_size(echo):
+            raise InputError(
+                f"the values of {label} are beyond {SIGNAL_RANGE[0]:g} to {SIGNAL_RANGE[1]:g}",
+                where=where,
+                remedy="Check its scale (slope) and export it again",
+            )
     return tuple(
         f"{labels[n]} and {labels[n + 1]} are identical, is one a copy?"
         for n in range(len(echoes) - 1)
@@ -50,6 +58,15 @@ def _has_signal(image: np.ndarray) -> bool:
     if image.dtype.kind in "iu":
         return bool(image.any())
     return bool(np.any(np.isfinite(image) & (image != 0)))
+
+
+def _has_usual_size(image: np.ndarray) -> bool:
+    """Whether the median of what is not zero can be computed with; a few odd voxels are left to the fit."""
+    if image.dtype.kind in "iu":
+        return True
+    sizes = np.abs(image.ravel()[:: max(1, image.size // 100_000)])
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    return not sizes.size or SIGNAL_RANGE[0] < np.median(sizes) < SIGNAL_RANGE[1]
 
 
 def positive_or_none(value, name: str) -> float | None:

@@ -19,12 +19,13 @@ MHZ_PER_TESLA = 42.577
 
 @dataclass(frozen=True)
 class SeriesFacts:
-    """What all frames of one file share."""
+    """What all frames of one file share. ``patient`` tells one from another and is never shown."""
 
     uid: str
     number: int | None
     description: str
     study_uid: str
+    patient: str
     manufacturer: str
     field_strength_t: float | None
     field_strength_remark: str
@@ -114,6 +115,7 @@ def series_facts(dataset: Dataset) -> SeriesFacts:
         number=whole(first_number([dataset], "SeriesNumber")),
         description=_without_patient(dataset, first_text([dataset], "SeriesDescription")),
         study_uid=first_text([dataset], "StudyInstanceUID"),
+        patient=first_text([dataset], "PatientID"),
         manufacturer=first_text([dataset], "Manufacturer"),
         field_strength_t=field_strength_t,
         field_strength_remark=remark,

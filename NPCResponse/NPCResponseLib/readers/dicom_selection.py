@@ -100,7 +100,7 @@ def group_by(items, key) -> list[list]:
 
 
 def series_key(frame: Frame):
-    return (frame.series.study_uid, frame.series.uid, frame.series.number)
+    return (frame.series.patient, frame.series.study_uid, frame.series.uid, frame.series.number)
 
 
 # -- candidates --
@@ -159,7 +159,7 @@ def _protocol(frame: Frame):
     """What all echoes of a measurement share, whatever else a scanner writes."""
     facts = frame.series
     rounded = [None if value is None else round(value, 1) for value in (facts.repetition_time_ms, facts.flip_angle_deg)]
-    return (facts.study_uid, *rounded, facts.sequence)
+    return (facts.patient, facts.study_uid, *rounded, facts.sequence)
 
 
 def _description(frame: Frame) -> str:

@@ -13,6 +13,12 @@ from ..image_integrity import is_gzip
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 SEGMENTATION_SUFFIXES = (".seg.nrrd", ".seg.nhdr")
 DICOM_SUFFIXES = (".dcm", ".ima", ".dcm.gz", ".ima.gz")
+# What clinics have besides, and what its owner can do.
+_REMEDIES = {
+    **dict.fromkeys((".par", ".rec"), "Philips PAR/REC is not read, convert it with dcm2niix or export DICOM"),
+    **dict.fromkeys((".hdr", ".img"), "Analyze is not read, convert it to NIfTI"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".rar", ".7z"), "Unpack it and name the folder"),
+}
 _PREAMBLE = 128
 # Files from before the preamble start with group 0008 (or 0002), element below 0x0020, in little-endian order.
 _BARE_START = re.compile(rb"[\x02\x08]\x00[\x00-\x1f]\x00", re.DOTALL)
@@ -57,7 +63,7 @@ def find_files(paths: Path | str | Iterable[Path | str]) -> FoundFiles:
         raise InputError(
             "there is no image in it (DICOM, NIfTI, NRRD or MetaImage)",
             where=f"folder {given[0].name}",
-            remedy="Name the folder that holds the images themselves",
+            remedy=_remedy(sorted(given[0].iterdir())) or "Name the folder that holds the images themselves",
         )
     _refuse_twice(found.images + found.dicom)
     return found
@@ -66,6 +72,12 @@ def find_files(paths: Path | str | Iterable[Path | str]) -> FoundFiles:
 def natural_key(path: Path) -> list:
     """Sorts echo2 before echo10."""
     return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
+
+
+def _remedy(paths: Iterable[Path]) -> str:
+    """For the first file of a format that is known by name but not read; "" if there is none."""
+    known = (_REMEDIES.get(path.suffix.lower()) for path in paths if path.is_file())
+    return next((remedy for remedy in known if remedy), "")
 
 
 def _add_folder(found: FoundFiles, folder: Path) -> None:
@@ -97,7 +109,9 @@ def _add_file(found: FoundFiles, path: Path) -> None:
         raise _damaged(path)
     else:
         raise InputError(
-            "its format is not known", where=path.name, remedy="Give DICOM, NIfTI, NRRD or MetaImage (.mha) files"
+            "its format is not known",
+            where=path.name,
+            remedy=_remedy([path]) or "Give DICOM, NIfTI, NRRD or MetaImage (.mha) files",
         )
 
 

@@ -52,7 +52,8 @@ class ImageFile:
 def read_image_file(path: Path) -> ImageFile:
     """Read a file; volumes share one buffer where the format allows it.
 
-    Integers of 8 and 16 bits stay as they are (signed bytes get 16), everything else real becomes float32, complex becomes complex64.
+    Integers of 8 and 16 bits stay as they are (signed bytes get 16), everything else real becomes
+    float32, complex becomes complex64.
 
     Raises:
         InputError: damaged, cut short, or nothing that SimpleITK reads.

@@ -309,6 +309,12 @@ def fit_quality(y: Array, a: Array, rho: Array, noise_power: float, times: Decay
     )
 
 
+def spread_over_echoes(y: Array, times: DecayTimes) -> Array:
+    """Sum of squared deviations of each voxel's signals from their mean: what R^2 is a share of."""
+    ones = times.powers[0]
+    return ones @ np.square(y) - np.square(ones @ y) / times.n_echoes
+
+
 def noise_floor_rate_bias(a: Array, rho: Array, sigma: float, times: DecayTimes, attenuation=None) -> Array:
     """Expected error of the rate fitted by :func:`noise_floor_step`, to second order in the noise.
 

@@ -15,6 +15,7 @@ from . import decay_estimators
 
 SAMPLE_SIZE = 20_000
 RESIDUAL_SAMPLE_SIZE = 8_000
+POOLED_SLICES = 10
 PEAK_STEP = 0.15  # in ln(sigma^2), an order of magnitude finer than the interval that air occupies
 MIN_AIR_VOXELS = 50
 MIN_BRIGHT_VOXELS = 200
@@ -77,7 +78,7 @@ def _from_air(sample: np.ndarray, echoes: Sequence[np.ndarray]) -> NoiseEstimate
 
     In air the mean squared signal over n echoes is sigma^2 times a Gamma(n)/n variate, so air voxels lie within a
     known interval around sigma^2. The sigma whose interval holds most voxels *and* behaves like noise is taken, first
-    on a sample, then on all voxels that fall into the interval.
+    on a sample, then on all voxels of some slices that fall into the interval.
     """
     n_echoes = len(sample)
     low, high = special.gammaincinv(n_echoes, [0.01, 0.99]) / n_echoes
@@ -116,9 +117,9 @@ def _looks_like_air(values: np.ndarray) -> bool:
 
 
 def _pool_air(echoes: Sequence[np.ndarray], low: float, high: float, inside_mean: float) -> NoiseEstimate | None:
-    """The final value from every voxel whose power lies between the bounds, one slab at a time."""
+    """The final value from the voxels of evenly spread slices whose power lies between the bounds."""
     total, count = 0.0, 0
-    for slab in range(echoes[0].shape[0]):
+    for slab in range(0, len(echoes[0]), max(1, len(echoes[0]) // POOLED_SLICES)):
         power = sum(np.square(echo[slab], dtype=np.float32) for echo in echoes) / (2 * len(echoes))
         air = power[(power > low) & (power < high)]
         total, count = total + float(air.sum(dtype=np.float64)), count + air.size

@@ -326,7 +326,7 @@ class _Fitter:
             status[dark] = VoxelStatus.LOW_SIGNAL
             if self.ceiling is not None:
                 status[raw.max(axis=0) >= self.ceiling] = VoxelStatus.SATURATED
-            if not np.isfinite(raw.sum(dtype=np.float64)):
+            if not np.isfinite([raw.min(), raw.max()]).all():
                 status[~np.isfinite(raw).all(axis=0)] = VoxelStatus.NON_FINITE
         return status
 
@@ -418,13 +418,12 @@ class _Fitter:
         verdict = np.where(decaying, VoxelStatus.OK, VoxelStatus.NON_DECAYING).astype(np.uint8)
         verdict[decaying & self._fits_poorly(a, quality)] = VoxelStatus.POOR_FIT
         status[usable] = verdict
-        spread_of_y = np.einsum("ij,ij->j", y, y) - y.sum(axis=0) ** 2 / y.shape[0]
         results = {
             "r2star_hz": r2star_hz,
             "t2star_ms": 1000.0 / r2star_hz,
             "s0": a * np.exp(rho * (self.times.first_s / range_s)) * self.scale,
             "r2star_se_hz": se_hz,
-            "r_squared": 1 - quality.residual_power / spread_of_y,
+            "r_squared": 1 - quality.residual_power / estimators.spread_over_echoes(y, self.times),
         }
         not_decaying = np.flatnonzero(~decaying)
         for name, values in results.items():

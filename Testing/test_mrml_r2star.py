@@ -410,7 +410,7 @@ def test_b0_map_on_another_grid_corrects_a_gradient(scene, regions):
 
 
 def test_unknown_slice_thickness_is_an_assumption_where_it_counts(series):
-    b0_map = build.add_volume(np.zeros(build.SHAPE, np.float32), "B0")
+    b0_map = build.add_volume(np.full(build.SHAPE, 20, np.float32), "B0")
     assert any(
         "distance between slices (6 mm)" in text for text in R2StarJob(series, None, b0_map=b0_map).run().assumptions
     )
@@ -453,6 +453,31 @@ def test_corrections_that_cannot_be_made_are_refused(series):
     b0_map = build.add_volume(np.zeros(build.SHAPE, np.float32), "B0")
     with pytest.raises(InputError, match="both tell the field"):
         R2StarJob(series, R2StarSettings(use_phase=True), b0_map=b0_map)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_field_map_without_values_is_refused(series, value):
+    empty = build.add_volume(np.full(build.SHAPE, value, np.float32), "B0")
+    with pytest.raises(InputError, match=r"field map B0: it (is zero on|does not cover)"):
+        R2StarJob(series, None, b0_map=empty)
+
+
+def test_edges_of_missing_values_in_a_field_map_are_no_gradients(series):
+    values = np.full(build.SHAPE, 300, np.float32)
+    values[2:] = np.nan
+    result = R2StarJob(series, None, b0_map=build.add_volume(values, "B0")).run()
+    assert any("50 % of the image uncovered" in text for text in result.warnings)
+    assert np.allclose(array(result.outputs.r2star), build.true_r2star(), atol=TOLERANCE_HZ)
+
+
+def test_one_slice_cannot_be_corrected_and_says_so(scene):
+    one = [build.add_volume(echo[:1], f"echo {n}") for n, echo in enumerate(build.echoes())]
+    with pytest.raises(InputError, match="it has one slice"):
+        R2StarJob(one, WHOLE, b0_map=build.add_volume(np.full(build.SHAPE, 20, np.float32), "B0"))
+    phases = tuple(np.zeros((1, 24, 20), np.float32) for _ in TIMES)
+    flat = add_echo_series_to_scene(echo_series(echoes=tuple(e[:1] for e in build.echoes()), phases=phases))
+    with pytest.raises(InputError, match="it has one slice"):
+        R2StarJob(flat, R2StarSettings(use_phase=True))
 
 
 # -- remarks and refusals --

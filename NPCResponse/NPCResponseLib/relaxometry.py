@@ -351,7 +351,7 @@ class _Fitter:
         return a, rho, estimators.fit_quality(y, a, rho, 0.0, self.times, attenuation)
 
     def _least_squares(self, y: np.ndarray, attenuation: np.ndarray | None):
-        """Gauss-Newton from ARLO: a few steps settle nearly all voxels, the others go on in double precision."""
+        """Gauss-Newton from ARLO: a few steps settle nearly all voxels, the others go on."""
         times, power = self.times, self._floor_power
         rho = np.clip(estimators.arlo_rate(y, times), -1, 30)
         a, step = estimators.variable_projection_step(y, rho, times, attenuation)

@@ -34,8 +34,9 @@ def from_field_map(b0_map, reference_volume, series: EchoSeries) -> FieldCorrect
     """Correction from a volume node with off-resonance in Hz, on any grid; parent transforms are honored.
 
     Raises:
-        InputError: it has no image, another unit, or does not cover the series at all.
+        InputError: it has no image, another unit, no values on the series, or the series has one slice.
     """
+    _check_several_slices(series)
     where = f"field map {b0_map.GetName()}"
     if b0_map.GetImageData() is None or b0_map.GetImageData().GetNumberOfScalarComponents() != 1:
         raise InputError(
@@ -45,10 +46,13 @@ def from_field_map(b0_map, reference_volume, series: EchoSeries) -> FieldCorrect
     if unit and unit.GetCodeValue() and unit.GetCodeValue() not in HERTZ_CODES:
         raise InputError(f"its unit is {unit.GetCodeValue()}", where=where, remedy="Convert it to Hz")
     b0_hz, covered = _on_grid_of(b0_map, reference_volume)
+    covered &= np.isfinite(b0_hz)
     if not covered.any():
         raise InputError(
             f"it does not cover {reference_volume.GetName()}", where=where, remedy="Choose a map of this scan"
         )
+    if not b0_hz[covered].any():  # also what is left of a map of NaN, which NIfTI readers turn into 0
+        raise InputError("it is zero on the whole image", where=where, remedy="Check its export")
     thickness_mm, assumptions = _thickness(series)
     spread_hz = slice_frequency_spread_from_b0(b0_hz, series.spacing_mm_kji[0], thickness_mm)
     spread_hz[~_has_covered_neighbors(covered)] = 0  # no gradient is known there; an edge of the map is none
@@ -71,8 +75,9 @@ def from_phases(series: EchoSeries) -> FieldCorrection:
     """Correction from the phase images that belong to a series.
 
     Raises:
-        InputError: it has none.
+        InputError: it has none, or one slice.
     """
+    _check_several_slices(series)
     if not series.phases:
         raise InputError(
             "there are no phase images",
@@ -88,6 +93,16 @@ def from_phases(series: EchoSeries) -> FieldCorrection:
         "slices, was part of the model (sinc, for a rectangular slice profile)."
     )
     return FieldCorrection(spread_hz, sentence, assumptions)
+
+
+def _check_several_slices(series: EchoSeries) -> None:
+    """The gradient through a slice is found from its neighbors; without any, nothing would be corrected."""
+    if series.shape_kji[0] < 2:
+        raise InputError(
+            "it has one slice, and the field gradient through it cannot be found",
+            where=series.name,
+            remedy="Give a series of several slices, or leave the correction off",
+        )
 
 
 def _thickness(series: EchoSeries) -> tuple[float, tuple[str, ...]]:

@@ -9,6 +9,7 @@ import numpy as np
 from ..echo_series import EchoSeries
 from ..echo_times import validate_echo_times
 from ..errors import InputError
+from ..fat_shift import PROTON_MHZ_PER_T
 from .anatomy import COMPOSITE_REGIONS, REGION_NAMES, Anatomy, head_anatomy
 from .grid import SLICE_THICKNESS_MM, PhantomGrid
 from .patient import Response, TimePoint, choose
@@ -18,8 +19,7 @@ from .tissue import Tissue, tissue_table
 BOLD_ECHO_TIMES_MS = (6.71, 13.42, 20.13, 26.84, 33.55)
 FIELD_STRENGTH_T = 3.0
 
-GYROMAGNETIC_RATIO_HZ_PER_T = 42.577478e6
-HZ_PER_MM_PER_UT_PER_M = GYROMAGNETIC_RATIO_HZ_PER_T * 1e-6 / 1000
+HZ_PER_MM_PER_UT_PER_M = PROTON_MHZ_PER_T / 1000
 GRADIENT_DECAY_LENGTH_MM = 15.0  # distance from the airway at which the field gradient is down to 1/e; synthetic
 FIELD_STEP_MM = 2.0  # of the integral that gives the off-resonance
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
+from ..fat_shift import PROTON_MHZ_PER_T
 from .components import Component
 from .dicom_values import first_number, first_text, first_vector, positive, private_number, whole, words
 
@@ -14,7 +15,6 @@ PHILIPS_CREATORS = ("Philips MR Imaging DD 001", "Philips MR Imaging DD 005")
 PHILIPS_SCALE_SLOPE = (0x2005, 0x0E)
 ECHO_TIME_TAG, EFFECTIVE_ECHO_TIME_TAG = "(0018,0081)", "(0018,9082)"
 # The gyromagnetic ratio of the proton: imaging frequency in MHz to tesla.
-MHZ_PER_TESLA = 42.577
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _field_strength(dataset: Dataset) -> tuple[float | None, str]:
         return stated / 10_000, f"The field strength {stated:g} in the header was taken as gauss."
     megahertz = positive(first_number([dataset], "ImagingFrequency"))
     if megahertz and first_text([dataset], "ImagedNucleus").strip("^") in ("", "1H", "H1"):
-        field_t = round(megahertz / MHZ_PER_TESLA, 2)
+        field_t = round(megahertz / PROTON_MHZ_PER_T, 2)
         return field_t, f"The field strength {field_t:g} T was taken from the imaging frequency."
     return None, ""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from NPCResponseLib.echo_series import EchoSeries
-from NPCResponseLib.relaxometry import fit_r2star
+from NPCResponseLib.relaxometry import VoxelStatus, fit_r2star
 from NPCResponseLib.rois import SliceRule, roi_statistics
 from Testing import slicer_stand_in
 from Testing.test_slicer_module import forget_modules
@@ -162,7 +162,9 @@ def result():
     fit = fit_r2star(echoes, times_ms)
     roi_mask = np.zeros(shape, dtype=bool)
     roi_mask[1, 1:5, 1:5] = True
-    roi = roi_statistics(fit.r2star_hz, roi_mask, standard_errors=fit.r2star_se_hz, status=fit.status)
+    roi = roi_statistics(
+        fit.r2star_hz, roi_mask, standard_errors=fit.r2star_se_hz, status=fit.status, status_codes=VoxelStatus
+    )
     return types.SimpleNamespace(
         series=series,
         fit=fit,

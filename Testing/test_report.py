@@ -47,7 +47,12 @@ def report(acquisition):
     roi_mask = select_slices(tumor, SliceRule.LARGEST_SLICE)
     used = roi_mask & ~necrosis & (fit.r2star_hz > 0)
     roi = roi_statistics(
-        fit.r2star_hz, roi_mask, standard_errors=fit.r2star_se_hz, status=fit.status, exclusions={"necrosis": necrosis}
+        fit.r2star_hz,
+        roi_mask,
+        standard_errors=fit.r2star_se_hz,
+        status=fit.status,
+        status_codes=VoxelStatus,
+        exclusions={"necrosis": necrosis},
     )
     return R2StarReport(
         series=series,
@@ -188,7 +193,7 @@ def test_report_without_region_shows_maps_and_says_so(report):
 def test_region_over_several_slices_gets_a_strip_of_all_of_them(report, acquisition):
     mask = acquisition.region_mask("tumor")
     used = mask & (report.fit.r2star_hz > 0)
-    roi = roi_statistics(report.fit.r2star_hz, mask, status=report.fit.status)
+    roi = roi_statistics(report.fit.r2star_hz, mask, status=report.fit.status, status_codes=VoxelStatus)
     assert len(roi.slices_k) > 1
     whole = replace(report, roi=roi, roi_mask=mask, used_mask=used, slice_rule=SliceRule.WHOLE_VOLUME)
     assert len(Page(render(whole)).images) == 5

@@ -12,6 +12,7 @@ from NPCResponseLib.rois import (
     SliceRule,
     erode_in_plane_mm,
     largest_slice,
+    mean_of_slice_means,
     roi_statistics,
     select_slices,
     usable_voxels,
@@ -105,10 +106,12 @@ def test_every_voxel_is_accounted_for_once():
     status[0, 1, :4] = VoxelStatus.POOR_FIT
     necrosis = np.zeros(values.shape, dtype=bool)
     necrosis[0, :2, :2] = True
-    kept = roi_statistics(values, roi, status=status, exclusions={"necrosis": necrosis})
+    kept = roi_statistics(values, roi, status=status, status_codes=VoxelStatus, exclusions={"necrosis": necrosis})
     assert kept.n_excluded == {"segment necrosis": 4, "low signal": 8}
     assert kept.n_used + sum(kept.n_excluded.values()) == kept.n_roi
-    strict = roi_statistics(values, roi, status=status, exclusions={"necrosis": necrosis}, keep_flagged=False)
+    strict = roi_statistics(
+        values, roi, status=status, status_codes=VoxelStatus, exclusions={"necrosis": necrosis}, keep_flagged=False
+    )
     assert strict.n_excluded == {"segment necrosis": 4, "low signal": 8, "poor fit": 2}
 
 
@@ -116,7 +119,7 @@ def test_small_and_unfit_regions_are_warned_of():
     values, roi = np.full((1, 5, 5), 50.0), np.ones((1, 5, 5), dtype=bool)
     status = np.zeros(values.shape, dtype=np.uint8)
     status[0, :2] = VoxelStatus.NON_DECAYING
-    warnings = " ".join(roi_statistics(values, roi, status=status).warnings)
+    warnings = " ".join(roi_statistics(values, roi, status=status, status_codes=VoxelStatus).warnings)
     assert "Only 15 voxels" in warnings
     assert "10 of 25 voxels of the region could not be fitted" in warnings
 
@@ -124,16 +127,18 @@ def test_small_and_unfit_regions_are_warned_of():
 def test_a_region_without_usable_voxels_is_refused_with_the_reason():
     values, roi = np.zeros((1, 3, 3)), np.ones((1, 3, 3), dtype=bool)
     with pytest.raises(InputError, match=r"no voxel .*\(9 low signal\)"):
-        roi_statistics(values, roi, status=np.full(values.shape, VoxelStatus.LOW_SIGNAL, dtype=np.uint8))
+        roi_statistics(
+            values, roi, status=np.full(values.shape, VoxelStatus.LOW_SIGNAL, dtype=np.uint8), status_codes=VoxelStatus
+        )
 
 
 def test_false_alarms_of_the_gradient_check_are_no_news_but_more_than_that_is():
     values, roi = np.full((1, 20, 20), 50.0), np.ones((1, 20, 20), dtype=bool)
     status = np.zeros(values.shape, dtype=np.uint8)
     status[0, :2, :15] = VoxelStatus.SUSPECTED_FIELD_GRADIENT  # 7.5 % of 400 voxels
-    assert not roi_statistics(values, roi, status=status).warnings
+    assert not roi_statistics(values, roi, status=status, status_codes=VoxelStatus).warnings
     status[0, :10] = VoxelStatus.SUSPECTED_FIELD_GRADIENT
-    (warning,) = roi_statistics(values, roi, status=status).warnings
+    (warning,) = roi_statistics(values, roi, status=status, status_codes=VoxelStatus).warnings
     assert warning.startswith("200 of 400 used voxels: suspected field gradient")
     assert "field map" in warning
 
@@ -144,7 +149,32 @@ def test_usable_voxels_are_those_of_the_statistics():
     status[0, 0] = VoxelStatus.LOW_SIGNAL
     status[0, 1] = VoxelStatus.POOR_FIT
     for keep_flagged in (True, False):
-        used, n_excluded = usable_voxels(roi, status, keep_flagged=keep_flagged)
-        result = roi_statistics(values, roi, status=status, keep_flagged=keep_flagged)
+        used, n_excluded = usable_voxels(roi, status, status_codes=VoxelStatus, keep_flagged=keep_flagged)
+        result = roi_statistics(values, roi, status=status, status_codes=VoxelStatus, keep_flagged=keep_flagged)
         assert np.count_nonzero(used) == result.n_used
         assert n_excluded == result.n_excluded
+
+
+def test_mean_of_slice_means_weighs_slices_alike():
+    """Liu 2022: the mean of three ROI means, not of the pooled voxels."""
+    values = np.zeros((3, 4, 4))
+    roi = np.zeros(values.shape, dtype=bool)
+    values[0], values[1], values[2] = 10.0, 20.0, 60.0
+    roi[0, :1, :2] = roi[1, :2] = roi[2, :1, :1] = True  # 2, 8 and 1 voxels
+
+    means = mean_of_slice_means(values, roi, standard_errors=np.full(values.shape, 2.0))
+
+    assert means.mean == pytest.approx(30.0)
+    assert roi_statistics(values, roi).mean == pytest.approx((20 + 160 + 60) / 11)
+    assert [part.n_used for part in means.by_slice] == [2, 8, 1]
+    assert means.mean_se == pytest.approx(np.sqrt(4 / 2 + 4 / 8 + 4 / 1) / 3)
+
+
+def test_a_slice_that_is_all_excluded_does_not_count():
+    values = np.stack([np.full((3, 3), level) for level in (10.0, 20.0)])
+    roi = np.ones(values.shape, dtype=bool)
+    necrosis = np.zeros(values.shape, dtype=bool)
+    necrosis[1] = True
+    assert mean_of_slice_means(values, roi, exclusions={"necrosis": necrosis}).mean == 10.0
+    with pytest.raises(InputError, match="no voxel"):
+        mean_of_slice_means(values, roi, exclusions={"necrosis": roi})

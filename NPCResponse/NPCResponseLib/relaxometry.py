@@ -18,8 +18,9 @@ from . import decay_estimators as estimators
 from .decay_estimators import DecayTimes, FitQuality
 from .echo_times import validate_echo_times
 from .errors import InputError
-from .field_gradient import CurvatureEvidence, dephasing, suspect_field_gradient
+from .field_gradient import FALSE_ALARM_RATE, CurvatureEvidence, dephasing, suspect_field_gradient
 from .noise import NoiseEstimate, estimate_noise_sigma
+from .voxel_status import StatusCode
 
 CHUNK_VOXELS = 32_768  # small enough for the processor's cache, large enough to make Python's own time small
 
@@ -69,7 +70,7 @@ class R2StarMethod(enum.Enum):
         }[self]
 
 
-class VoxelStatus(enum.IntEnum):
+class VoxelStatus(StatusCode):
     """What became of a voxel. 1 to 4 are not fitted (0 in every map); 5 and 6 keep their value and carry a warning."""
 
     OK = 0
@@ -94,6 +95,15 @@ class VoxelStatus(enum.IntEnum):
     @property
     def is_fitted(self) -> bool:
         return self in (VoxelStatus.OK, VoxelStatus.POOR_FIT, VoxelStatus.SUSPECTED_FIELD_GRADIENT)
+
+    @property
+    def remedy(self) -> str:
+        is_gradient = self is VoxelStatus.SUSPECTED_FIELD_GRADIENT
+        return "A field map or phase images would correct it." if is_gradient else ""
+
+    @property
+    def false_alarm_rate(self) -> float | None:
+        return FALSE_ALARM_RATE if self is VoxelStatus.SUSPECTED_FIELD_GRADIENT else None
 
 
 @dataclass(frozen=True)

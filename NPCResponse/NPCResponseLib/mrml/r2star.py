@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..fat_shift import fat_phase_warning
 from ..measurement import Measurement
 from ..region_decay import RegionDecay, region_decay
-from ..relaxometry import R2StarFit, R2StarMethod, iter_fit_r2star
+from ..relaxometry import R2StarFit, R2StarMethod, VoxelStatus, iter_fit_r2star
 from ..rois import RoiStatistics, SliceRule, erode_in_plane_mm, roi_statistics, select_slices, usable_voxels
 from . import field_map, r2star_rows, volumes
 from .decay_plot import write_chart
@@ -219,6 +219,7 @@ class R2StarJob:
                 self._roi_mask,
                 standard_errors=standard_errors if has_errors else None,
                 status=fit.status,
+                status_codes=VoxelStatus,
                 exclusions=self._exclusion_masks(),
                 keep_flagged=self.settings.keep_doubtful,
             )
@@ -228,7 +229,11 @@ class R2StarJob:
     def _used_mask(self) -> np.ndarray:
         """The voxels that ``roi_statistics`` rests on."""
         return usable_voxels(
-            self._roi_mask, self._fit.status, self._exclusion_masks(), keep_flagged=self.settings.keep_doubtful
+            self._roi_mask,
+            self._fit.status,
+            self._exclusion_masks(),
+            status_codes=VoxelStatus,
+            keep_flagged=self.settings.keep_doubtful,
         )[0]
 
     def run(

@@ -87,7 +87,7 @@ def registerResultsLayout() -> None:
 
 def simulateSampleData(_source=None):
     """The click on the sample data: simulate the patient and show the first echo from before treatment."""
-    from NPCResponseLib.mrml.echo_series import reference_volume
+    from NPCResponseLib.mrml.image_series import reference_volume
 
     patient = NPCResponseLogic().loadPhantom()
     if slicer.app.layoutManager() is not None:

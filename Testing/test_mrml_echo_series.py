@@ -17,9 +17,8 @@ from NPCResponseLib.mrml.echo_series import (
     add_echo_series_to_scene,
     echo_series_from_nodes,
     find_echo_times,
-    proxy_volume,
-    reference_volume,
 )
+from NPCResponseLib.mrml.image_series import proxy_volume, reference_volume
 from Testing import scene_nodes as build
 
 TIMES = build.ECHO_TIMES_MS

@@ -153,8 +153,9 @@ def _write_segmentation(acquisition, path: Path) -> None:
     from .. import headless
 
     scene = headless.start()
-    from ..mrml.echo_series import add_echo_series_to_scene, reference_volume
+    from ..mrml.echo_series import add_echo_series_to_scene
     from ..mrml.files import save_node
+    from ..mrml.image_series import reference_volume
     from ..mrml.sample_data import add_phantom_segmentation
 
     series = add_echo_series_to_scene(acquisition.series)

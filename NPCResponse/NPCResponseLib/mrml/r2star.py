@@ -11,8 +11,6 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import slicer
-import slicer.util
 
 from ..echo_series import EchoSeries
 from ..errors import InputError
@@ -20,18 +18,15 @@ from ..fat_shift import fat_phase_warning
 from ..measurement import Measurement
 from ..region_decay import RegionDecay, region_decay
 from ..relaxometry import R2StarFit, R2StarMethod, VoxelStatus, iter_fit_r2star
-from ..rois import RoiStatistics, SliceRule, erode_in_plane_mm, roi_statistics, select_slices, usable_voxels
+from ..rois import RoiStatistics, SliceRule, roi_statistics, usable_voxels
 from . import field_map, r2star_rows, volumes
 from .decay_plot import write_chart
-from .echo_series import echo_series_from_nodes, proxy_volume, reference_volume
-from .geometry import volume_scale
+from .echo_series import echo_series_from_nodes
 from .hierarchy import place_beside
+from .image_series import proxy_volume, reference_volume
 from .measurements import write_table
-from .segments import SegmentMask, segment_id_by_name, segment_mask
-
-# Less than this share of a segment outside the image is the rim of its voxels.
-MIN_OUTSIDE_FRACTION = 0.005
-MAX_GRID_VOLUME_CHANGE = 0.15
+from .regions import read_region
+from .result_nodes import check_outputs, removed_on_failure
 
 
 @dataclass(frozen=True)
@@ -150,13 +145,14 @@ class R2StarJob:
         self._node_list = list(nodes) if isinstance(nodes, (list, tuple)) else [nodes]
         self._inputs = [*self._node_list, self._reference, *([b0_map] if b0_map else [])]
         self._field = self._read_field(b0_map)
-        self._segment: SegmentMask | None = None
-        self._exclusions: list[SegmentMask] = []
-        self._roi_mask: np.ndarray | None = None
-        if segmentation is not None:
-            self._read_segments(segmentation, segment_id or segment_id_by_name(segmentation, ""), exclusion_ids)
-        elif segment_id or len(exclusion_ids):
-            raise InputError("segments were named, but no segmentation was given", remedy="Choose the segmentation")
+        self._region = read_region(
+            segmentation,
+            segment_id,
+            exclusion_ids,
+            self._reference,
+            slice_rule=settings.slice_rule,
+            erosion_mm=settings.erosion_mm,
+        )
         self._fit: R2StarFit | None = None
         self._roi: RoiStatistics | None = None
 
@@ -168,24 +164,6 @@ class R2StarJob:
         if b0_map is not None:
             return field_map.from_field_map(b0_map, self._reference, self.series)
         return field_map.from_phases(self.series) if self.settings.use_phase else field_map.FieldCorrection()
-
-    def _read_segments(self, segmentation, segment_id: str, exclusion_ids: Sequence[str]) -> None:
-        if segment_id in exclusion_ids:
-            name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()
-            raise InputError(f"segment {name} is both measured and left out", remedy="Take it off one of the two")
-        self._segment = segment_mask(segmentation, segment_id, self._reference)
-        self._exclusions = [
-            segment_mask(segmentation, other, self._reference, allow_empty=True)
-            for other in dict.fromkeys(exclusion_ids)
-        ]
-        kept = select_slices(self._segment.mask, self.settings.slice_rule)
-        self._roi_mask = erode_in_plane_mm(kept, self.series.spacing_mm_kji, self.settings.erosion_mm)
-        if not self._roi_mask.any():
-            raise InputError(
-                f"nothing is left of segment {self._segment.name} after eroding it by {self.settings.erosion_mm:g} mm",
-                where=f"segmentation {segmentation.GetName()}",
-                remedy="Erode less",
-            )
 
     # -- computing --
 
@@ -199,39 +177,32 @@ class R2StarJob:
             slice_frequency_spread_hz=self._field.spread_hz,
             saturation_level=self.settings.saturation_level,
         )
-        if self._roi_mask is not None:
+        if self._region is not None:
             self._roi = self._statistics(fit.r2star_hz, fit, fit.r2star_se_hz)
         self._fit = fit
         yield 1.0
-
-    def _exclusion_masks(self) -> dict[str, np.ndarray]:
-        """By name; segments of the same name are one."""
-        masks: dict[str, np.ndarray] = {}
-        for segment in self._exclusions:
-            masks[segment.name] = masks.get(segment.name, False) | segment.mask
-        return masks
 
     def _statistics(self, values: np.ndarray, fit: R2StarFit, standard_errors=None) -> RoiStatistics:
         has_errors = standard_errors is not None and not math.isnan(fit.degrees_of_freedom)
         try:
             return roi_statistics(
                 values,
-                self._roi_mask,
+                self._region.mask,
                 standard_errors=standard_errors if has_errors else None,
                 status=fit.status,
                 status_codes=VoxelStatus,
-                exclusions=self._exclusion_masks(),
+                exclusions=self._region.exclusion_masks(),
                 keep_flagged=self.settings.keep_doubtful,
             )
         except InputError as error:
-            raise InputError(error.what, where=f"segment {self._segment.name}", remedy=error.remedy) from error
+            raise InputError(error.what, where=f"segment {self._region.segment.name}", remedy=error.remedy) from error
 
     def _used_mask(self) -> np.ndarray:
         """The voxels that ``roi_statistics`` rests on."""
         return usable_voxels(
-            self._roi_mask,
+            self._region.mask,
             self._fit.status,
-            self._exclusion_masks(),
+            self._region.exclusion_masks(),
             status_codes=VoxelStatus,
             keep_flagged=self.settings.keep_doubtful,
         )[0]
@@ -258,23 +229,12 @@ class R2StarJob:
         if self._fit is None:
             raise RuntimeError("R2StarJob.finish() before the last of its steps")
         outputs = replace(outputs) if outputs else R2StarOutputs()
-        self._check_outputs(outputs)
+        check_outputs(outputs.nodes(), self._inputs)
         result = self._describe(outputs)
-        known = {slicer.mrmlScene.GetNthNode(n).GetID() for n in range(slicer.mrmlScene.GetNumberOfNodes())}
-        try:
+        with removed_on_failure():
             self._write_maps(outputs)
             self._write_region(outputs, result)
-        except BaseException:
-            _remove_nodes_except(known)
-            raise
         return result
-
-    def _check_outputs(self, outputs: R2StarOutputs) -> None:
-        for node in outputs.nodes():
-            if any(node is other for other in self._inputs):
-                raise InputError(f"{node.GetName()} is both input and output", remedy="Choose another output")
-        if len({id(node) for node in outputs.nodes()}) < len(outputs.nodes()):
-            raise InputError("one node is chosen for two outputs", remedy="Choose one node for each")
 
     def _describe(self, outputs: R2StarOutputs) -> R2StarResult:
         assumptions, warnings = self._remarks()
@@ -293,15 +253,14 @@ class R2StarJob:
         result = replace(
             result,
             roi=self._roi,
-            roi_mask=self._roi_mask,
+            roi_mask=self._region.mask,
             used_mask=used,
             decay=region_decay(self.series.echoes, self._fit, used, self._field.spread_hz),
-            segment_name=self._segment.name,
-            exclusion_names=tuple(dict.fromkeys(segment.name for segment in self._exclusions)),
+            segment_name=self._region.segment.name,
+            exclusion_names=self._region.exclusion_names,
         )
         t2star = self._statistics(self._fit.t2star_ms, self._fit)
-        scale = volume_scale(self._reference)
-        rows = r2star_rows.measurement_rows(result, t2star, self._segment, scale)
+        rows = r2star_rows.measurement_rows(result, t2star, self._region)
         return replace(result, measurements=rows)
 
     def _write_maps(self, outputs: R2StarOutputs) -> None:
@@ -352,34 +311,4 @@ class R2StarJob:
         else:
             warning = fat_phase_warning(self.series.echo_times_ms, self.series.field_strength_t)
             warnings += [warning] if warning else []
-        return tuple(assumptions), tuple(warnings + self._segment_warnings())
-
-    def _segment_warnings(self) -> list[str]:
-        segment, warnings = self._segment, []
-        if segment is None:
-            return warnings
-        if segment.outside_fraction > MIN_OUTSIDE_FRACTION:
-            warnings.append(
-                f"{100 * segment.outside_fraction:.0f} % of segment {segment.name} lies outside the image and is not "
-                "measured."
-            )
-        voxel_ml = float(np.prod(self.series.spacing_mm_kji)) * volume_scale(self._reference) / 1000
-        inside_ml = segment.volume_ml * (1 - segment.outside_fraction)
-        change = np.count_nonzero(segment.mask) * voxel_ml / inside_ml - 1
-        if abs(change) > MAX_GRID_VOLUME_CHANGE:
-            warnings.append(
-                f"On the voxels of this image segment {segment.name} is {abs(change):.0%} "
-                f"{'larger' if change > 0 else 'smaller'} than drawn: it is small against them."
-            )
-        for other in self._exclusions:
-            if not other.mask.any():
-                warnings.append(f"Segment {other.name}, to be left out, holds no voxel of this image.")
-        return warnings
-
-
-def _remove_nodes_except(known: set[str]) -> None:
-    """Take out what was added to the scene since ``known`` was noted."""
-    nodes = [slicer.mrmlScene.GetNthNode(n) for n in range(slicer.mrmlScene.GetNumberOfNodes())]
-    for node in nodes:
-        if node.GetID() not in known and slicer.mrmlScene.IsNodePresent(node):
-            slicer.mrmlScene.RemoveNode(node)
+        return tuple(assumptions), tuple(warnings + (self._region.warnings() if self._region else []))

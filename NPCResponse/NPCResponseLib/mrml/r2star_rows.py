@@ -1,34 +1,25 @@
 """The rows of an R2* result: one measurement each, with all that is needed to take it again."""
 
-import numpy as np
-
 from ..echo_times import format_echo_times
 from ..measurement import Measurement, counted
-from ..rois import RoiStatistics, SliceRule
-from .segments import SegmentMask
-
-MM3_PER_ML = 1000.0
-NATIVE_GRID = "voxels of the segmentation's own grid"
-MAP_GRID = "voxels of the map's grid"
+from ..rois import RoiStatistics
+from .regions import Region, region_rule, volume_rows
 
 
-def measurement_rows(
-    result, t2star: RoiStatistics, segment: SegmentMask, world_scale: float
-) -> tuple[Measurement, ...]:
+def measurement_rows(result, t2star: RoiStatistics, region: Region) -> tuple[Measurement, ...]:
     """All rows for a result with a region.
 
     Args:
         result: R2StarResult with roi, masks and names.
         t2star: statistics of T2* (ms) over the same voxels.
-        segment: the whole segment, measured on its own grid.
-        world_scale: factor by which parent transforms change the volume of a voxel.
+        region: of the result.
     """
     roi, fit = result.roi, result.fit
     common = {"image": result.series.name, "segment": result.segment_name}
 
     def row(what: str, value: float, unit: str, **other) -> Measurement:
         settings = {
-            "roi_rule": _region_rule(result),
+            "roi_rule": region_rule(result.settings),
             "method": fit.method.label(),
             "parameters": _parameters(result),
             "n_used": roi.n_used,
@@ -37,7 +28,6 @@ def measurement_rows(
         }
         return Measurement(what=what, value=float(value), unit=unit, **common, **(settings | other))
 
-    voxel_ml = float(np.prod(result.series.spacing_mm_kji)) * world_scale / MM3_PER_ML
     return (
         row("R2* mean", roi.mean, "Hz"),
         row("R2* standard error of the mean", roi.mean_se, "Hz"),
@@ -51,24 +41,8 @@ def measurement_rows(
         row("R2* maximum", roi.maximum, "Hz"),
         row("T2* mean", t2star.mean, "ms"),
         row("T2* median", t2star.median, "ms"),
-        row("Volume of the measured voxels", roi.n_used * voxel_ml, "mL", method=MAP_GRID),
-        row(
-            "Volume of the segment",
-            segment.volume_ml,
-            "mL",
-            roi_rule=SliceRule.WHOLE_VOLUME.label(),
-            method=NATIVE_GRID,
-            parameters="",
-            n_used=segment.n_native_voxels,
-            n_excluded=0,
-            excluded_reasons="",
-        ),
+        *volume_rows(region, row, roi.n_used),
     )
-
-
-def _region_rule(result) -> str:
-    rule = result.settings.slice_rule.label()
-    return f"{rule}, eroded by {result.settings.erosion_mm:g} mm" if result.settings.erosion_mm else rule
 
 
 def _parameters(result) -> str:

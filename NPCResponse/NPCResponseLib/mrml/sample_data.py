@@ -6,8 +6,9 @@ import numpy as np
 import slicer
 
 from ..phantom import SEGMENT_NAMES, PhantomAcquisition, TimePoint, simulate_bold
-from .echo_series import add_echo_series_to_scene, reference_volume
+from .echo_series import add_echo_series_to_scene
 from .hierarchy import place_beside
+from .image_series import reference_volume
 
 SEGMENT_COLORS = {
     "tumor": (0.94, 0.78, 0.19),

@@ -9,7 +9,8 @@ from slicer.util import NodeModify
 
 from ..echo_times import format_echo_times
 from ..errors import InputError
-from ..mrml.echo_series import find_echo_times, proxy_volume
+from ..mrml.echo_series import find_echo_times
+from ..mrml.image_series import proxy_volume
 from ..mrml.r2star import R2StarJob, R2StarOutputs, R2StarSettings
 from . import result_text
 

@@ -154,12 +154,27 @@ def test_every_button_does_something(module):
             name, signal = node.func.value.attr, node.args[0].value
             assert signal in SIGNALS[classes[name]], f"{name} ({classes[name]}) has no signal {signal}"
             wired.add(name)
-        if isinstance(node, ast.Tuple) and len(node.elts) == 2:  # (ui.applyButton, self.onApply), connected in a loop
-            button, slot = (ast.unparse(part) for part in node.elts)
-            if button.startswith("ui.") and slot.startswith("self.on"):
-                wired.add(button.removeprefix("ui."))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.connectButton":
+            wired.add(ast.unparse(node.args[0]).removeprefix("ui."))
+    wired.discard("self._applyButton")  # of every section with a job, by its class attribute
+    wired |= {names[0] for names in _names_of_job_sections()}
     buttons = {name for name, widget_class in classes.items() if widget_class == "QPushButton"}
     assert buttons == wired
+
+
+def _names_of_job_sections() -> list[tuple[str, str, str]]:
+    """Names of Apply button, progress bar and status label, as the subclasses of JobSection set them."""
+    found = []
+    for path in sorted(WIDGETS.glob("*_section.py")):
+        found += re.findall(r'applyName, progressName, statusName = "(\w+)", "(\w+)", "(\w+)"', path.read_text())
+    return found
+
+
+def test_names_that_a_job_section_sets_are_in_the_ui_file():
+    classes = widget_classes("NPCResponse")
+    assert _names_of_job_sections()
+    for apply, progress, status in _names_of_job_sections():
+        assert (classes[apply], classes[progress], classes[status]) == ("QPushButton", "QProgressBar", "QLabel")
 
 
 def test_segment_selection_uses_signals_of_the_segment_selector():

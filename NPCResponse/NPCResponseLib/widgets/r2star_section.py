@@ -1,15 +1,11 @@
 """The R2* section of the panel: Apply that becomes Cancel, progress, results."""
 
-import logging
-
-import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
 from . import result_text
+from .job_section import JobSection, enable
 from .r2star_parameters import TEXTS, InputForm, R2StarParameters
 from .results_layout import ResultsLayout
-from .runner import Outcome, Runner
 from .segment_selection import SegmentSelection
 
 # What the series selector offers. By name: the MultiVolume class comes from a module that may load after this one.
@@ -22,31 +18,24 @@ INPUT_SECTIONS = (
 )
 
 
-class R2StarSection:
+class R2StarSection(JobSection):
     """Wires the widgets of the section to its parameters. Owns nothing but a run in progress."""
 
+    applyName, progressName, statusName = "applyButton", "progressBar", "statusLabel"
+
     def __init__(self, ui, resultsLayout: ResultsLayout | None = None):
-        self.ui = ui
+        super().__init__(ui)
+        self.runningText = _("Mapping R2*…")
+        self.failedText = _("R2* mapping failed: {error}. Details are in the error log.")
         self._parameters: R2StarParameters | None = None
         self._layout = resultsLayout or ResultsLayout()
         self._segments = SegmentSelection(ui.tumorSegmentSelector, ui.exclusionSegmentsSelector)
-        self._runner: Runner | None = None
-        self._job = None
-        self._jobNodes: list = []
-        self._buttons = (
-            (ui.applyButton, self.onApply),
-            (ui.showResultsButton, self.onShowResults),
-            (ui.previousLayoutButton, self.onPreviousLayout),
-        )
-        for button, slot in self._buttons:
-            button.connect("clicked(bool)", slot)
-        ui.progressBar.setVisible(False)
+        self.connectButton(ui.showResultsButton, self.onShowResults)
+        self.connectButton(ui.previousLayoutButton, self.onPreviousLayout)
 
     def disconnectWidgets(self) -> None:
-        """Before the panel goes away."""
+        super().disconnectWidgets()
         self._segments.disconnectWidgets()
-        for button, slot in self._buttons:
-            button.disconnect("clicked(bool)", slot)
 
     def setParameterNode(self, parameterNode) -> None:
         """A new parameter node, already connected to the widgets, or None while scenes come and go."""
@@ -69,8 +58,7 @@ class R2StarSection:
 
     def forgetNode(self, node) -> None:
         """A node is about to be removed."""
-        if node in self._jobNodes:
-            self.cancel()
+        self.cancelIfUsing(node)
         if self._parameters:
             self._parameters.forgetNode(node)
 
@@ -95,28 +83,28 @@ class R2StarSection:
         if self._layout.isShown:
             self._layout.showQuality(self._parameters.backgroundVolume(), self._parameters.qualityNode())
         reason = self.updateButtons()
-        if self._runner is None:
+        if not self.isRunning:
             self.ui.statusLabel.text = reason
 
     def updateButtons(self) -> str:
         """Enable what can be pressed, and let tool tips say why the rest cannot; returns why Apply cannot."""
         if self._parameters is None:
             return ""
-        isRunning = self._runner is not None
+        isRunning = self.isRunning
         for name in INPUT_SECTIONS:
             getattr(self.ui, name).enabled = not isRunning
         reasonNotReady = "" if isRunning else self._parameters.reasonNotReady()
         self.ui.applyButton.text = _("Cancel") if isRunning else _("Apply")
-        _enable(
+        enable(
             self.ui.applyButton,
             reasonNotReady,
             _("Stop; nothing is written.") if isRunning else _("Map R2*, measure the tumor and show the results."),
         )
-        _enable(
+        enable(
             self.ui.showResultsButton, self._reasonNothingToShow(), _("Show the maps, the decay plot and the table.")
         )
         reason = "" if self._layout.isShown else _("The results are not on screen.")
-        _enable(self.ui.previousLayoutButton, reason, _("Go back to the layout from before."))
+        enable(self.ui.previousLayoutButton, reason, _("Go back to the layout from before."))
         return reasonNotReady
 
     def _reasonNothingToShow(self) -> str:
@@ -127,62 +115,17 @@ class R2StarSection:
 
     # -- a run --
 
-    def onApply(self, *_unused) -> None:
-        if self._runner is not None:
-            self.cancel()
-            return
-        if self._parameters is None:
-            return
-        try:
-            self._job = self._parameters.createJob()
-        except Exception as error:  # noqa: BLE001 - sorted into the user's mistakes and our defects by showError
-            self.showError(error)
-            return
-        self._jobNodes = self._parameters.inputNodes()
-        self.ui.progressBar.setValue(0)
-        self.ui.progressBar.setVisible(True)
-        self.ui.statusLabel.text = _("Mapping R2*…")
-        self._runner = Runner(self._job.steps(), self.onProgress, self.onDone)
-        self._runner.start()
-        self.updateButtons()
+    def createJob(self):
+        return self._parameters.createJob() if self._parameters else None
 
-    def cancel(self) -> None:
-        if self._runner is not None:
-            self._runner.cancel()
+    def jobNodes(self) -> list:
+        return self._parameters.inputNodes()
 
-    def onProgress(self, fraction: float) -> None:
-        self.ui.progressBar.setValue(round(100 * fraction))
-
-    def onDone(self, outcome: Outcome, error: Exception | None) -> None:
-        """The run stopped: write and show the results, or say why there are none."""
-        job, self._job, self._jobNodes, self._runner = self._job, None, [], None
-        self.ui.progressBar.setVisible(False)
-        if outcome is Outcome.CANCELED:
-            self.ui.statusLabel.text = _("Canceled. Nothing was written.")
-        elif outcome is Outcome.FAILED:
-            self.showError(error)
-        else:
-            self._finish(job)
-        self.updateButtons()
-
-    def _finish(self, job) -> None:
-        try:
-            result = self._parameters.finishJob(job)
-        except Exception as error:  # noqa: BLE001 - sorted by showError
-            self.showError(error)
-            return
+    def finishJob(self, job) -> str:
+        result = self._parameters.finishJob(job)
         self.ui.resultsCollapsibleButton.collapsed = False
         self.onShowResults()
-        self.ui.statusLabel.text = result_text.outcomeText(result)
-
-    def showError(self, error: Exception) -> None:
-        """A user's mistake is shown as it is; anything else is our defect and keeps its traceback in the log."""
-        message = str(error)
-        if not isinstance(error, InputError):
-            message = _("R2* mapping failed: {error}. Details are in the error log.").format(error=error)
-            logging.error("NPCResponse: R2* mapping failed", exc_info=error)
-        self.ui.statusLabel.text = message
-        slicer.util.errorDisplay(message, windowTitle=_("NPC Response"))
+        return result_text.outcomeText(result)
 
     # -- results --
 
@@ -205,9 +148,3 @@ class R2StarSection:
     def onPreviousLayout(self, *_unused) -> None:
         self._layout.restore()
         self.updateButtons()
-
-
-def _enable(button, reasonNot: str, toolTip: str) -> None:
-    """Enable a button unless there is a reason not to; its tool tip then tells the reason."""
-    button.enabled = not reasonNot
-    button.toolTip = reasonNot or toolTip

@@ -124,8 +124,20 @@ def fill(panel: QtWidgets.QWidget, texts: dict[str, str]) -> None:
             widget.setProperty("text", text)
 
 
-def render(ui_path: str, png_path: str, texts: dict[str, str] | None = None, expanded: bool = False) -> None:
-    """Write the panel as a PNG, with all sections open if ``expanded``."""
+def _height(panel: QtWidgets.QWidget) -> int:
+    """What all of the panel needs at its width; a tab widget knows no height for a width, its pages do."""
+    for tabs in panel.findChildren(QtWidgets.QTabWidget):
+        page = tabs.currentWidget().layout()
+        page.activate()
+        inner = page.totalHeightForWidth(PANEL_WIDTH - 8)
+        tabs.setMinimumHeight(max(inner, page.totalSizeHint().height()) + tabs.tabBar().sizeHint().height() + 8)
+    return max(panel.layout().totalHeightForWidth(PANEL_WIDTH), panel.layout().totalSizeHint().height())
+
+
+def render(
+    ui_path: str, png_path: str, texts: dict[str, str] | None = None, expanded: bool = False, tab: int = 0
+) -> None:
+    """Write the panel as a PNG, with one of its tabs in front, and all sections open if ``expanded``."""
     app = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     app.setStyle("Fusion")
     panel = load_panel(ui_path)
@@ -133,15 +145,18 @@ def render(ui_path: str, png_path: str, texts: dict[str, str] | None = None, exp
     if expanded:
         for section in panel.findChildren(ctkCollapsibleButton):
             section.setProperty("collapsed", False)
+    for tabs in panel.findChildren(QtWidgets.QTabWidget):
+        tabs.setCurrentIndex(tab)
     panel.setFixedWidth(PANEL_WIDTH)
     panel.show()
     for _ in range(2):  # section headers add their margins when shown
         panel.layout().activate()
-        panel.setFixedHeight(panel.layout().totalHeightForWidth(PANEL_WIDTH))
+        panel.setFixedHeight(_height(panel))
         app.processEvents()
     if not panel.grab().save(png_path):
         raise OSError(f"{png_path} cannot be written")
 
 
 if __name__ == "__main__":
-    render(sys.argv[1], sys.argv[2], expanded="--expanded" in sys.argv)
+    chosen = [int(argument.removeprefix("--tab=")) for argument in sys.argv if argument.startswith("--tab=")]
+    render(sys.argv[1], sys.argv[2], expanded="--expanded" in sys.argv, tab=chosen[0] if chosen else 0)

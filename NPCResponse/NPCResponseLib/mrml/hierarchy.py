@@ -10,6 +10,7 @@ OWNERS = (
     ("vtkMRMLTableNode", "Tables"),
     ("vtkMRMLPlotChartNode", "Plots"),
     ("vtkMRMLPlotSeriesNode", "Plots"),
+    ("vtkMRMLMarkupsNode", "Markups"),
 )
 
 

@@ -107,6 +107,51 @@ def segment_mask(segmentation, segment_id: str, reference_volume, *, allow_empty
     return SegmentMask(mask, segment.GetName(), n_voxels, n_voxels * voxel_mm3 / MM3_PER_ML, outside_fraction)
 
 
+@dataclass(frozen=True)
+class NativeMask:
+    """A segment on the segmentation's own grid, in world coordinates.
+
+    Attributes:
+        mask: boolean KJI, not empty.
+        ijk_to_ras: 4x4, voxel of the mask to world RAS in mm, with the transforms above the segmentation.
+        name: the segment's name.
+    """
+
+    mask: np.ndarray
+    ijk_to_ras: np.ndarray
+    name: str
+
+
+def native_mask(segmentation, segment_id: str) -> NativeMask:
+    """A segment as it was drawn; one that is a surface alone is made a mask. The node is not changed.
+
+    Under a warp the segment is resampled in world coordinates, at its own voxel size.
+
+    Raises:
+        InputError: no such segment, or it is empty.
+    """
+    where = f"segmentation {segmentation.GetName()}"
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    if segment is None:
+        raise InputError(f"it has no segment {segment_id!r}", where=where, remedy="Choose one it has")
+    labelmap = _native_labelmap(segmentation, segment_id)
+    if not _count_voxels(labelmap):
+        raise InputError(
+            "the segment is empty",
+            where=f"segment {segment.GetName()} of {where}",
+            remedy="Draw the region of interest, or choose another",
+        )
+    to_world = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(segmentation.GetParentTransformNode(), None, to_world)
+    world_matrix = linear_matrix(to_world)
+    if world_matrix is None:
+        slicer.vtkOrientedImageDataResample.TransformOrientedImage(labelmap, to_world, False, False, False)
+        world_matrix = np.eye(4)
+    ijk_to_ras = world_matrix @ _image_to_ras(labelmap)
+    ijk_to_ras[:3, 3] += ijk_to_ras[:3, :3] @ labelmap.GetExtent()[::2]  # extents need not start at 0
+    return NativeMask(values_of(labelmap) != 0, ijk_to_ras, segment.GetName())
+
+
 def _missing(outside_fraction: float, where: str, volume_name: str) -> InputError:
     if outside_fraction > 0:
         return InputError(

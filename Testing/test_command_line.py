@@ -19,7 +19,7 @@ import SimpleITK as sitk  # noqa: N813  its usual name
 
 import NPCResponseLib
 from NPCResponseLib import commands
-from NPCResponseLib.commands import r2star
+from NPCResponseLib.commands import options, r2star
 from NPCResponseLib.commands.foreign_output import ForeignOutput
 from NPCResponseLib.commands.interruption import Interrupted, Interruption
 from NPCResponseLib.commands.staged_output import StagedOutput
@@ -655,7 +655,7 @@ def test_signal_while_a_library_loads_waits_until_it_is_loaded(tmp_path, monkeyp
     (tmp_path / "slow_module.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nloaded = True\n")
     monkeypatch.setattr(NPCResponseLib, "__path__", [*NPCResponseLib.__path__, str(tmp_path)])
     with pytest.raises(Interrupted):
-        r2star._load(interruption, "slow_module")
+        options.load_modules(interruption, "slow_module")
     assert sys.modules.pop("NPCResponseLib.slow_module").loaded
 
 

@@ -15,7 +15,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError
-from . import phantom, r2star
+from . import assess, phantom, r2star, tbf
 from .foreign_output import ForeignOutput
 from .interruption import Interrupted, Interruption
 from .staged_output import USER_ERRNOS
@@ -25,17 +25,19 @@ PROGRAM = "npc-response"
 UsageError = typer.BadParameter.__base__
 
 app = typer.Typer(
-    help="Functional MRI response of nasopharyngeal carcinoma: R2* maps, tables and reports. "
+    help="Functional MRI response of nasopharyngeal carcinoma: R2*, tumor blood flow, diameters, RECIST. "
     "Research use only; not for diagnosis.",
     epilog="Examples:\n\n"
     "  npc-response phantom demo/input\n\n"
-    "  npc-response r2star demo/input/pre_bold.nii.gz --output demo/pre\n\n"
+    "  npc-response assess demo/input --output demo/result\n\n"
     "  npc-response r2star --help",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("r2star", help=r2star.HELP, epilog=r2star.EXAMPLES)(r2star.command)
+app.command("tbf", help=tbf.HELP, epilog=tbf.EXAMPLES)(tbf.command)
+app.command("assess", help=assess.HELP, epilog=assess.EXAMPLES)(assess.command)
 app.command("phantom", help=phantom.HELP, epilog=phantom.EXAMPLES)(phantom.command)
 
 

@@ -8,24 +8,40 @@ from typing import Annotated
 
 import typer
 
+from .options import parse_numbers
 from .progress import print_result, progress_bar
 
 HELP = (
     "Simulate a patient with nasopharyngeal carcinoma before and after treatment.\n\n"
-    "Writes, per time point, a five-echo BOLD series with its echo times and a segmentation (tumor, necrosis, airway, "
-    "node_left, node_right); and the true R2* of every region. Synthetic; it belongs to no person."
+    "Writes, per time point, a BOLD series, an arterial spin labeling series (BIDS) and a contrast-enhanced T1 image "
+    "with their segmentations; what is true of them; and patient.yaml, for npc-response assess. Synthetic; it belongs "
+    "to no person."
 )
 EXAMPLES = (
     "Examples:\n\n"
     "  npc-response phantom demo/input\n\n"
     "  npc-response phantom stable --response non-responder --snr 20\n\n"
-    "  npc-response phantom airway --gradient 100 --full-matrix"
+    "  npc-response phantom airway --gradient 100 --full-matrix\n\n"
+    "  npc-response phantom delays --pld 500,1000,1500,2000,2500,3000"
 )
 TIME_POINTS = ("pre", "post")
+STAGES = {"pre": "pre-treatment", "post": "3 months"}
 # SD of the smooth variation of R2* within the tumor: enough for maps and histograms to look like tissue.
 TUMOR_HETEROGENEITY_HZ = 4.0
-FILES_PER_TIME_POINT = ("bold.nii.gz", "bold.json", "tumor.seg.nrrd", "b0_hz.nii.gz")
-NAMES = (*(f"{point}_{name}" for point in TIME_POINTS for name in FILES_PER_TIME_POINT), "truth.csv", "phantom.json")
+FILES_PER_TIME_POINT = (
+    "bold.nii.gz",
+    "bold.json",
+    "tumor.seg.nrrd",
+    "b0_hz.nii.gz",
+    "asl.nii.gz",
+    "asl.json",
+    "aslcontext.tsv",
+    "t1ce.nii.gz",
+    "t1ce.seg.nrrd",
+)
+PLAIN_NAMES = ("truth.csv", "patient.yaml", "phantom.json")
+NAMES = (*(f"{point}_{name}" for point in TIME_POINTS for name in FILES_PER_TIME_POINT), *PLAIN_NAMES)
+LESIONS = (("tumor", "nasopharynx", False), ("node_right", "lymph node", True), ("node_left", "lymph node", True))
 
 
 class ResponseName(str, Enum):
@@ -44,6 +60,9 @@ def command(
     gradient: Annotated[
         float, typer.Option(help="Field gradient through the slice at the airway, in microtesla per meter.")
     ] = 0.0,
+    pld: Annotated[
+        str, typer.Option(metavar="MS,...", help="Post-labeling delay of the ASL series, or several.")
+    ] = "2025",
     full_matrix: Annotated[
         bool, typer.Option("--full-matrix", help="The published matrix (256 x 218, 20 slices) instead of a small one.")
     ] = False,
@@ -54,6 +73,7 @@ def command(
     from .staged_output import StagedOutput
 
     interruption = context.obj.interruption
+    delays_ms = parse_numbers(pld, "--pld", "delay", "Give numbers in ms, as in 2025 or 500,1000,1500")
     with (
         StagedOutput(directory, NAMES, interruption, force=force, index_name="phantom.json") as staged,
         progress_bar(quiet=quiet) as progress,
@@ -63,6 +83,7 @@ def command(
             "seed": seed,
             "response": response.value,
             "gradient_ut_per_m": gradient,
+            "post_labeling_delays_ms": list(delays_ms),
             "full_matrix": full_matrix,
         }
         _write_phantom(staged.folder, settings, progress, interruption)
@@ -73,58 +94,139 @@ def command(
 
 
 def _write_phantom(folder: Path, settings: dict, progress, interruption) -> None:
-    from ..phantom import PhantomGrid, simulate_bold
-
     truth = []
     for number, time_point in enumerate(TIME_POINTS):
-        progress(f"Simulating {time_point}", number / len(TIME_POINTS))
-        acquisition = simulate_bold(
-            time_point,
-            snr=settings["snr"],
-            seed=settings["seed"],
-            response=settings["response"],
-            peak_gradient_ut_per_m=settings["gradient_ut_per_m"],
-            tumor_heterogeneity_hz=TUMOR_HETEROGENEITY_HZ,
-            grid=PhantomGrid.paper() if settings["full_matrix"] else PhantomGrid.demo(),
-            as_integers=True,
-        )
-        interruption.check()
-        _write_series(acquisition, folder, time_point)
-        _write_segmentation(acquisition, folder / f"{time_point}_tumor.seg.nrrd")
-        if settings["gradient_ut_per_m"]:
-            _write_image([acquisition.b0_hz], acquisition.series.ijk_to_ras, folder / f"{time_point}_b0_hz.nii.gz")
-        truth += [
-            (time_point, name, f"{r2star_hz:.3f}", int(acquisition.region_mask(name).sum()))
-            for name, r2star_hz in acquisition.truth_by_region.items()
-        ]
-        truth.append((time_point, *_truth_of_the_paper_s_region(acquisition)))
-        interruption.check()
+        for part, write in enumerate((_write_bold, _write_asl, _write_t1ce)):
+            progress(f"Simulating {time_point}", (number + part / 3) / len(TIME_POINTS))
+            truth += [(time_point, *row) for row in write(time_point, settings, folder)]
+            interruption.check()
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([("time_point", "region", "r2star_hz", "n_voxels"), *truth])
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerows([("time_point", "region", "what", "value", "unit"), *truth])
+    (folder / "patient.yaml").write_text(_description(), encoding="utf-8")
     files = sorted([entry.name for entry in folder.iterdir()] + ["phantom.json"])
     (folder / "phantom.json").write_text(json.dumps({**settings, "files": files}, indent=2) + "\n", encoding="utf-8")
 
 
-def _truth_of_the_paper_s_region(acquisition) -> tuple[str, str, int]:
-    """Name, R2* and size of what a measurement by the published rule should find."""
-    from ..rois import SliceRule, select_slices
+def _write_bold(time_point: str, settings: dict, folder: Path) -> list[tuple]:
+    """Images and segmentation; returns rows of truth."""
+    from ..phantom import PhantomGrid, simulate_bold
 
-    region = select_slices(acquisition.region_mask("tumor"), SliceRule.LARGEST_SLICE)
-    region &= ~acquisition.region_mask("necrosis")
-    return "tumor less necrosis, largest slice", f"{acquisition.truth_r2star_hz[region].mean():.3f}", int(region.sum())
-
-
-def _write_series(acquisition, folder: Path, time_point: str) -> None:
-    """4-D NIfTI and a BIDS sidecar. BIDS has one echo time per file; a 4-D file needs the list, in seconds likewise."""
+    acquisition = simulate_bold(
+        time_point,
+        snr=settings["snr"],
+        seed=settings["seed"],
+        response=settings["response"],
+        peak_gradient_ut_per_m=settings["gradient_ut_per_m"],
+        tumor_heterogeneity_hz=TUMOR_HETEROGENEITY_HZ,
+        grid=PhantomGrid.paper() if settings["full_matrix"] else PhantomGrid.demo(),
+        as_integers=True,
+    )
     series = acquisition.series
     _write_image(series.echoes, series.ijk_to_ras, folder / f"{time_point}_bold.nii.gz")
+    # BIDS has one echo time per file; a 4-D file needs the list, in seconds likewise.
     sidecar = {
         "EchoTime": [round(time / 1000, 8) for time in series.echo_times_ms],
         "MagneticFieldStrength": series.field_strength_t,
         "SliceThickness": series.slice_thickness_mm,
         "SeriesDescription": "Digital phantom, not a patient",
     }
-    (folder / f"{time_point}_bold.json").write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
+    _write_json(sidecar, folder / f"{time_point}_bold.json")
+    _write_segmentation(acquisition, series.echoes[0], series.ijk_to_ras, folder / f"{time_point}_tumor.seg.nrrd")
+    if settings["gradient_ut_per_m"]:
+        _write_image([acquisition.b0_hz], series.ijk_to_ras, folder / f"{time_point}_b0_hz.nii.gz")
+    rows = [(name, "R2*", f"{rate:.3f}", "Hz") for name, rate in acquisition.truth_by_region.items()]
+    return [*rows, _truth_of_the_paper_s_region(acquisition)]
+
+
+def _write_asl(time_point: str, settings: dict, folder: Path) -> list[tuple]:
+    """A BIDS-like series with its roles; returns rows of truth: the flow, and what Eq. 2 makes of it without noise."""
+    from ..asl_series import AslRole
+    from ..phantom import simulate_asl
+
+    acquisition = simulate_asl(
+        time_point,
+        snr=settings["snr"],
+        seed=settings["seed"],
+        response=settings["response"],
+        post_labeling_delays_ms=tuple(settings["post_labeling_delays_ms"]),
+    )
+    series = acquisition.series
+    _write_image(series.volumes, series.ijk_to_ras, folder / f"{time_point}_asl.nii.gz")
+    sidecar = {
+        "ArterialSpinLabelingType": series.labeling_type.value,
+        "PostLabelingDelay": [round((delay or 0) / 1000, 6) for delay in series.post_labeling_delays_ms],
+        "LabelingDuration": series.label_duration_ms / 1000,
+        "BackgroundSuppression": bool(series.n_background_suppression_pulses),
+        "M0Type": "Included",
+        "TotalAcquiredPairs": len(series.indices(AslRole.CONTROL)),
+        "RepetitionTimePreparation": (series.m0_repetition_time_ms or 0) / 1000,
+        "MagneticFieldStrength": series.field_strength_t,
+        "SeriesDescription": "Digital phantom, not a patient",
+    }
+    _write_json({name: value for name, value in sidecar.items() if value}, folder / f"{time_point}_asl.json")
+    context = "\n".join(["volume_type", *(role.value for role in series.roles)])
+    (folder / f"{time_point}_aslcontext.tsv").write_text(context + "\n", encoding="utf-8")
+    rows = [(name, "TBF", f"{flow:.3f}", "mL/100g/min") for name, flow in acquisition.truth_by_region.items()]
+    rows += [
+        (name, "TBF by Eq. 2 without noise", f"{flow:.3f}", "mL/100g/min")
+        for name, flow in acquisition.eq2_by_region.items()
+    ]
+    return rows
+
+
+def _write_t1ce(time_point: str, settings: dict, folder: Path) -> list[tuple]:
+    """The anatomical image on which lesions are measured; returns rows of truth."""
+    from ..phantom import simulate_t1ce
+
+    acquisition = simulate_t1ce(time_point, snr=settings["snr"], seed=settings["seed"], response=settings["response"])
+    _write_image([acquisition.volume], acquisition.grid.ijk_to_ras, folder / f"{time_point}_t1ce.nii.gz")
+    _write_segmentation(
+        acquisition, acquisition.volume, acquisition.grid.ijk_to_ras, folder / f"{time_point}_t1ce.seg.nrrd"
+    )
+    return [(region, what, f"{value:.3f}", unit) for region, what, value, unit in acquisition.truth_rows()]
+
+
+def _description() -> str:
+    """The patient as npc-response assess takes it."""
+    lines = ["# A simulated patient, for npc-response assess.", "version: 1", "patient: phantom"]
+    lines += ["treatment: {total_dose_gy: 70, fractions: 35}", "time_points:"]
+    for time_point in TIME_POINTS:
+        lines += [
+            f"  - name: {time_point}",
+            f"    stage: {STAGES[time_point]}",
+            "    bold:",
+            f"      images: {time_point}_bold.nii.gz",
+            f"      segmentation: {time_point}_tumor.seg.nrrd",
+            "      segment: tumor",
+            "      exclude: [necrosis]",
+            "    asl:  # in the region that is drawn on the anatomy",
+            f"      images: {time_point}_asl.nii.gz",
+            "      segment: tumor",
+            "      exclude: [necrosis]",
+            "    anatomy:",
+            f"      image: {time_point}_t1ce.nii.gz",
+            f"      segmentation: {time_point}_t1ce.seg.nrrd",
+            "    lesions:",
+        ]
+        for segment, organ, is_node in LESIONS:
+            node = ", node: true" if is_node else ""
+            lines.append(f"      - {{segment: {segment}, organ: {organ}{node}}}")
+        lines.append("    new_lesions: false")
+    return "\n".join(lines) + "\n"
+
+
+def _truth_of_the_paper_s_region(acquisition) -> tuple[str, str, str, str]:
+    """The R2* that a measurement by the published rule should find."""
+    from ..rois import SliceRule, select_slices
+
+    region = select_slices(acquisition.region_mask("tumor"), SliceRule.LARGEST_SLICE)
+    region &= ~acquisition.region_mask("necrosis")
+    return "tumor less necrosis, largest slice", "R2*", f"{acquisition.truth_r2star_hz[region].mean():.3f}", "Hz"
+
+
+def _write_json(content: dict, path: Path) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_image(volumes_kji, ijk_to_ras, path: Path) -> None:
@@ -148,16 +250,15 @@ def _set_geometry(image, ijk_to_ras) -> None:
     image.SetDirection((ijk_to_lps[:3, :3] / spacing).ravel().tolist())
 
 
-def _write_segmentation(acquisition, path: Path) -> None:
+def _write_segmentation(acquisition, image, ijk_to_ras, path: Path) -> None:
     """Through MRML, so that the file is what Slicer itself would have saved (overlapping segments on layers)."""
     from .. import headless
 
     scene = headless.start()
-    from ..mrml.echo_series import add_echo_series_to_scene
     from ..mrml.files import save_node
-    from ..mrml.image_series import reference_volume
     from ..mrml.sample_data import add_phantom_segmentation
+    from ..mrml.volumes import add_volume
 
-    series = add_echo_series_to_scene(acquisition.series)
-    save_node(add_phantom_segmentation(acquisition, reference_volume(series)), path)
+    reference = add_volume(image, ijk_to_ras, "image")
+    save_node(add_phantom_segmentation(acquisition, reference, "regions"), path)
     scene.Clear(0)

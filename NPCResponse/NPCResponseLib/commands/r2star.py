@@ -1,6 +1,5 @@
 """``npc-response r2star``: from echo images to R2* maps, a table, a report and a scene."""
 
-import importlib
 import json
 import math
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import typer
 
 from ..errors import InputError
 from .interruption import Interruption
+from .options import check_paths, check_positive, choices, load_modules, parse_numbers
 from .progress import print_result, progress_bar
 
 HELP = (
@@ -30,6 +30,7 @@ EXAMPLES = (
     "  npc-response r2star bold.nii.gz --b0-map b0_hz.nii.gz -o result --json"
 )
 NEUTRAL_NAME = "BOLD"
+ECHO_TIMES_REMEDY = "Give numbers in ms, as in 6.71,13.42,20.13"
 REGION, FIT, FILES = "Region", "Fit", "Input and output"
 MAP_NAMES = ("r2star_hz", "t2star_ms", "s0", "r2star_se_hz", "r_squared", "status")
 INDEX_NAME = "result.json"
@@ -58,10 +59,6 @@ class RoiName(str, Enum):
 class MapFormat(str, Enum):
     nii_gz = "nii.gz"
     nrrd = "nrrd"
-
-
-def _choices(before: str, names: type[Enum]) -> str:
-    return f"{before} {', '.join(name.value for name in names)}."
 
 
 ALL_NAMES = PLAIN_NAMES + tuple(f"{name}.{ending.value}" for name in MAP_NAMES for ending in MapFormat)
@@ -96,17 +93,13 @@ class Request:
         Raises:
             InputError: a file that is not there, a number out of range, region options without a segmentation.
         """
-        for path in (*self.inputs, self.segmentation, self.b0_map):
-            if path is not None and not path.exists():
-                raise InputError("no such file or folder", where=str(path), remedy="Check the path")
-        for option, value in (
+        check_paths(*self.inputs, self.segmentation, self.b0_map)
+        check_positive(
             ("--noise-sigma", self.noise_sigma),
             ("--saturation", self.saturation),
             ("--slice-thickness", self.slice_thickness_mm),
             ("--field-strength", self.field_strength_t),
-        ):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InputError(f"{option} must be a positive number, found {value:g}")
+        )
         if not (math.isfinite(self.erode_mm) and self.erode_mm >= 0):
             raise InputError(f"--erode-mm must not be negative, found {self.erode_mm:g}")
         if self.segmentation is None and (self.segment or self.exclude or self.erode_mm or not self.keep_doubtful):
@@ -206,13 +199,13 @@ def command(
         ),
     ] = False,
     roi: Annotated[
-        RoiName, typer.Option(metavar="RULE", help=_choices("Slices that count:", RoiName), rich_help_panel=REGION)
+        RoiName, typer.Option(metavar="RULE", help=choices("Slices that count:", RoiName), rich_help_panel=REGION)
     ] = RoiName.largest_slice,
     erode_mm: Annotated[
         float, typer.Option(metavar="MM", help="Take this off the outline, in the plane.", rich_help_panel=REGION)
     ] = 0.0,
     method: Annotated[
-        MethodName, typer.Option(metavar="NAME", help=_choices("Estimator:", MethodName), rich_help_panel=FIT)
+        MethodName, typer.Option(metavar="NAME", help=choices("Estimator:", MethodName), rich_help_panel=FIT)
     ] = MethodName.auto,
     echo_times: Annotated[
         str,
@@ -265,7 +258,7 @@ def command(
         typer.Option(metavar="TESLA", help="If the files do not tell it.", show_default=False, rich_help_panel=FIT),
     ] = None,
     map_format: Annotated[
-        MapFormat, typer.Option(metavar="FORMAT", help=_choices("Of the maps:", MapFormat), rich_help_panel=FILES)
+        MapFormat, typer.Option(metavar="FORMAT", help=choices("Of the maps:", MapFormat), rich_help_panel=FILES)
     ] = MapFormat.nii_gz,
     show_file_names: Annotated[
         bool,
@@ -299,7 +292,9 @@ def command(
         roi=roi.value,
         erode_mm=erode_mm,
         method=method.value,
-        echo_times_ms=parse_echo_times(echo_times),
+        echo_times_ms=parse_numbers(
+            echo_times, "--echo-times", "echo time", "Give numbers in ms, as in 6.71,13.42,20.13"
+        ),
         noise_sigma=noise_sigma,
         b0_map=b0_map,
         use_phase=use_phase,
@@ -317,24 +312,6 @@ def command(
         print_result("\n".join(lines))
 
 
-def parse_echo_times(typed: str) -> tuple[float, ...]:
-    """Numbers separated by commas, slashes, semicolons or blanks.
-
-    Raises:
-        InputError: something else among them.
-    """
-    words = typed.replace(",", " ").replace("/", " ").replace(";", " ").split()
-    times = []
-    for word in words:
-        try:
-            times.append(float(word))
-        except ValueError:
-            raise InputError(
-                f"'{word}' is no echo time", where="--echo-times", remedy="Give numbers in ms, as in 6.71,13.42,20.13"
-            ) from None
-    return tuple(times)
-
-
 def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bool) -> tuple[dict, list[str]]:
     """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
     from .staged_output import StagedOutput
@@ -344,7 +321,7 @@ def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bo
         progress_bar(quiet=quiet) as progress,
     ):
         progress("Reading", 0.02)
-        _load(interruption, "readers", "commands.r2star_results")
+        load_modules(interruption, "readers", "commands.r2star_results")
         from .r2star_results import needed_bytes, write_results
 
         series = _read_series(request)
@@ -357,15 +334,6 @@ def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bo
         paths = staged.commit()
     summary = {**results.summary, "output_directory": str(staged.output)}
     return summary, [*results.lines, f"Wrote to {request.output}: {', '.join(path.name for path in paths)}"]
-
-
-def _load(interruption: Interruption, *names: str) -> None:
-    """Import modules of this package. Libraries in C++ crash if a signal raises while they load, so it waits."""
-    package = __package__.rpartition(".")[0]
-    with interruption.deferred():
-        for name in names:
-            importlib.import_module(f"{package}.{name}")
-    interruption.check()
 
 
 def _read_series(request: Request):
@@ -382,7 +350,7 @@ def _read_series(request: Request):
 
 def _measure(request: Request, series, show_fraction, interruption: Interruption):
     """The job on the headless scene, the same that runs behind the button in Slicer."""
-    _load(interruption, "headless", "mrml.r2star", "mrml.files")
+    load_modules(interruption, "headless", "mrml.r2star", "mrml.files")
     from .. import headless
 
     with interruption.deferred():

@@ -1,27 +1,16 @@
 """The files of one R2* result, and its summary for scripts and for people."""
 
 import json
-import math
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from ..report import r2star_text as text
 from ..report.provenance import NameCloak, Provenance, input_record
 from ..report.r2star_report import R2StarReport, write_report
 from .r2star import INDEX_NAME, MAP_NAMES, Request
+from .results import Results, json_safe
 
 BYTES_PER_VALUE = 4
 REPORT_BYTES = 5_000_000
-
-
-@dataclass(frozen=True)
-class Results:
-    """What a run tells: a JSON-ready dictionary, and lines for a person."""
-
-    summary: dict
-    lines: list[str]
 
 
 def needed_bytes(series) -> int:
@@ -129,7 +118,7 @@ def summarize(report: R2StarReport) -> dict:
         ],
         "parameters": [" ".join(filter(None, pair)) for pair in report.provenance.parameters],
     }
-    return _json_safe(summary)
+    return json_safe(summary)
 
 
 def _summarize_region(report: R2StarReport) -> dict:
@@ -154,19 +143,6 @@ def _summarize_region(report: R2StarReport) -> dict:
         "n_voxels_excluded": dict(roi.n_excluded),
         "slice_numbers": [k + 1 for k in roi.slices_k],
     }
-
-
-def _json_safe(value):
-    """Plain Python numbers; what JSON cannot hold (NaN, infinity) becomes null."""
-    if isinstance(value, dict):
-        return {str(key): _json_safe(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_safe(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def lines_for_people(report: R2StarReport) -> list[str]:

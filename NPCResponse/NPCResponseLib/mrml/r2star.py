@@ -25,7 +25,7 @@ from .echo_series import echo_series_from_nodes
 from .hierarchy import place_beside
 from .image_series import proxy_volume, reference_volume
 from .measurements import write_table
-from .regions import read_region
+from .regions import form_region, read_segments
 from .result_nodes import check_outputs, removed_on_failure
 
 
@@ -145,10 +145,8 @@ class R2StarJob:
         self._node_list = list(nodes) if isinstance(nodes, (list, tuple)) else [nodes]
         self._inputs = [*self._node_list, self._reference, *([b0_map] if b0_map else [])]
         self._field = self._read_field(b0_map)
-        self._region = read_region(
-            segmentation,
-            segment_id,
-            exclusion_ids,
+        self._region = form_region(
+            read_segments(segmentation, segment_id, exclusion_ids, self._reference),
             self._reference,
             slice_rule=settings.slice_rule,
             erosion_mm=settings.erosion_mm,
@@ -273,7 +271,9 @@ class R2StarJob:
                 fit.r2star_se_hz, volumes.STANDARD_ERROR, name, reference, outputs.standard_error
             )
         outputs.r_squared = volumes.write_map(fit.r_squared, volumes.R_SQUARED, name, reference, outputs.r_squared)
-        outputs.status = volumes.write_status_map(fit.status, name, reference, outputs.status)
+        outputs.status = volumes.write_status_map(
+            fit.status, volumes.R2STAR_STATUS, name, reference, outputs.status
+        )
         for node in outputs.nodes():
             if node.IsA("vtkMRMLVolumeNode"):
                 place_beside(node, self._sibling())

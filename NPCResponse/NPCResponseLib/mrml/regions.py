@@ -1,7 +1,7 @@
 """The region that is measured: a segment after its slice rule and erosion, less the segments that are left out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,23 +67,29 @@ class Region:
         return warnings
 
 
-def read_region(
-    segmentation,
-    segment_id: str,
-    exclusion_ids: Sequence[str],
-    reference_volume,
-    *,
-    slice_rule: SliceRule,
-    erosion_mm: float,
-) -> Region | None:
-    """The region that segments give on the grid of a volume node; None without a segmentation.
+@dataclass(frozen=True)
+class Segments:
+    """The segment to measure and those to leave out, as masks on the grid of one image."""
+
+    segment: SegmentMask
+    exclusions: tuple[SegmentMask, ...]
+    where: str
+
+    def on_grid(self, move: Callable[[np.ndarray], np.ndarray]) -> "Segments":
+        """The same on another grid; ``move`` takes a mask there."""
+        moved = [replace(segment, mask=move(segment.mask)) for segment in (self.segment, *self.exclusions)]
+        return Segments(moved[0], tuple(moved[1:]), self.where)
+
+
+def read_segments(segmentation, segment_id: str, exclusion_ids: Sequence[str], reference_volume) -> Segments | None:
+    """Segments on the grid of a volume node; None without a segmentation.
 
     Args:
         segment_id: may be "" for a segmentation with one segment.
 
     Raises:
         InputError: segments without a segmentation, a segment that is empty, outside the image, or both measured and
-            left out, or of which nothing is left.
+            left out.
     """
     if segmentation is None:
         if segment_id or len(exclusion_ids):
@@ -97,17 +103,34 @@ def read_region(
     exclusions = tuple(
         segment_mask(segmentation, other, reference_volume, allow_empty=True) for other in dict.fromkeys(exclusion_ids)
     )
-    axes = matrix_of(reference_volume)[:3, :3]
+    return Segments(segment, exclusions, f"segmentation {segmentation.GetName()}")
+
+
+def form_region(segments: Segments | None, volume, *, slice_rule: SliceRule, erosion_mm: float) -> Region | None:
+    """The region that segments give by a slice rule and an erosion; None without segments.
+
+    Args:
+        segments: masks on the grid of ``volume``.
+
+    Raises:
+        InputError: nothing is left of the segment.
+    """
+    if segments is None:
+        return None
+    name = segments.segment.name
+    if not segments.segment.mask.any():
+        raise InputError(f"segment {name} holds no voxel of the image", where=segments.where, remedy="Draw it larger")
+    axes = matrix_of(volume)[:3, :3]
     spacing_mm_kji = tuple(float(length) for length in np.linalg.norm(axes, axis=0)[::-1])
-    mask = erode_in_plane_mm(select_slices(segment.mask, slice_rule), spacing_mm_kji, erosion_mm)
+    mask = erode_in_plane_mm(select_slices(segments.segment.mask, slice_rule), spacing_mm_kji, erosion_mm)
     if not mask.any():
         raise InputError(
-            f"nothing is left of segment {segment.name} after eroding it by {erosion_mm:g} mm",
-            where=f"segmentation {segmentation.GetName()}",
+            f"nothing is left of segment {name} after eroding it by {erosion_mm:g} mm",
+            where=segments.where,
             remedy="Erode less",
         )
-    voxel_ml = float(abs(np.linalg.det(axes))) * volume_scale(reference_volume) / MM3_PER_ML
-    return Region(segment, exclusions, mask, voxel_ml)
+    voxel_ml = float(abs(np.linalg.det(axes))) * volume_scale(volume) / MM3_PER_ML
+    return Region(segments.segment, segments.exclusions, mask, voxel_ml)
 
 
 # -- rows --

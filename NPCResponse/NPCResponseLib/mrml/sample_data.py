@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
-from ..phantom import SEGMENT_NAMES, PhantomAcquisition, TimePoint, simulate_bold
+from ..phantom import SEGMENT_NAMES, TimePoint, simulate_bold
 from .echo_series import add_echo_series_to_scene
 from .hierarchy import place_beside
 from .image_series import reference_volume
@@ -35,15 +35,16 @@ def add_phantom_to_scene(snr: float = 50.0, peak_gradient_ut_per_m: float = 0.0)
     for time_point in TimePoint:
         acquisition = simulate_bold(time_point, snr=snr, peak_gradient_ut_per_m=peak_gradient_ut_per_m)
         series = add_echo_series_to_scene(acquisition.series)
-        segmentation = add_phantom_segmentation(acquisition, reference_volume(series))
+        segmentation = add_phantom_segmentation(
+            acquisition, reference_volume(series), f"{acquisition.series.name} regions"
+        )
         place_beside(segmentation, series)
         nodes |= {time_point.value: series, f"{time_point.value}_segmentation": segmentation}
     return PhantomNodes(**nodes)
 
 
-def add_phantom_segmentation(acquisition: PhantomAcquisition, reference):
+def add_phantom_segmentation(acquisition, reference, name: str):
     """A segmentation node with the regions that a radiologist would draw, on the grid of a volume node."""
-    name = f"{acquisition.series.name} regions"
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)

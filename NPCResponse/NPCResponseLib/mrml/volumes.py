@@ -1,12 +1,15 @@
 """Result maps as volume nodes: on the grid of an image, with quantity, unit, colors, window and legend."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import slicer
 import slicer.util
 
+from ..perfusion import PerfusionStatus
 from ..relaxometry import VoxelStatus
+from ..voxel_status import StatusCode
 from .geometry import matrix_of, set_matrix
 
 # (code, coding scheme, meaning); codes of the DICOM and UCUM dictionaries, else our own.
@@ -16,11 +19,10 @@ ARBITRARY_UNIT = ("[arb'U]", "UCUM", "arbitrary unit")
 NO_UNIT = ("1", "UCUM", "no units")
 
 BLUE_TO_RED_NAME = "NPC blue to red"
-STATUS_COLORS_NAME = "NPC voxel status"
 # Blue, cyan, green, yellow, red in equal steps: the colors of R2* in the papers, and in this project's report.
 BLUE_TO_RED = ((0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 1, 0), (1, 0, 0))
 N_COLORS = 256
-STATUS_COLORS = {
+R2STAR_STATUS_COLORS = {
     VoxelStatus.OK: (0.0, 0.0, 0.0, 0.0),
     VoxelStatus.LOW_SIGNAL: (0.35, 0.37, 0.39, 1.0),
     VoxelStatus.NON_DECAYING: (0.42, 0.24, 0.60, 1.0),
@@ -28,6 +30,14 @@ STATUS_COLORS = {
     VoxelStatus.SATURATED: (0.70, 0.09, 0.17, 1.0),
     VoxelStatus.POOR_FIT: (0.96, 0.65, 0.51, 1.0),
     VoxelStatus.SUSPECTED_FIELD_GRADIENT: (0.99, 0.85, 0.21, 1.0),
+}
+TBF_STATUS_COLORS = {
+    PerfusionStatus.OK: (0.0, 0.0, 0.0, 0.0),
+    PerfusionStatus.LOW_M0: (0.35, 0.37, 0.39, 1.0),
+    PerfusionStatus.NON_FINITE: (1.0, 0.0, 1.0, 1.0),
+    PerfusionStatus.NOT_FITTED: (0.42, 0.24, 0.60, 1.0),
+    PerfusionStatus.NEGATIVE: (0.13, 0.40, 0.67, 1.0),
+    PerfusionStatus.LATE_ARRIVAL: (0.99, 0.85, 0.21, 1.0),
 }
 # Voxels without a value are 0 and not shown. Below every value that a fitted voxel can have.
 LOWEST_SHOWN, HIGHEST_SHOWN = 1e-6, 1e9
@@ -49,8 +59,37 @@ T2STAR = MapKind("T2* (ms)", ("113064", "DCM", "T2*"), MILLISECOND, (0.0, 100.0)
 S0 = MapKind("S0", ("S0", "99NPC", "S0"), ARBITRARY_UNIT)
 STANDARD_ERROR = MapKind("R2* standard error (Hz)", ("R2*-SE", "99NPC", "R2* standard error"), HERTZ, (0.0, 10.0))
 R_SQUARED = MapKind("R2* fit R^2", ("R^2", "99NPC", "R^2"), NO_UNIT, (0.0, 1.0))
-STATUS_TITLE = "R2* status"
-STATUS_QUANTITY = ("R2*-status", "99NPC", "R2* status")
+FLOW = ("mL/min/(100.g)", "UCUM", "mL/100g/min")
+TBF = MapKind("TBF (mL per 100 g per min)", ("TBF", "99NPC", "Tumor blood flow"), FLOW, (0.0, 200.0))
+TBF_STANDARD_ERROR = MapKind(
+    "TBF standard error (mL per 100 g per min)",
+    ("TBF-SE", "99NPC", "Tumor blood flow standard error"),
+    FLOW,
+    (0.0, 50.0),
+)
+TRANSIT_TIME = MapKind(
+    "arterial transit time (ms)", ("ATT", "99NPC", "Arterial transit time"), MILLISECOND, (0.0, 3000.0)
+)
+DELTA_M = MapKind("control - label", ("DeltaM", "99NPC", "Control - label difference"), ARBITRARY_UNIT)
+M0 = MapKind("M0", ("M0", "99NPC", "M0"), ARBITRARY_UNIT)
+
+
+@dataclass(frozen=True)
+class StatusKind:
+    """The status map that belongs to a kind of map: its name and code, and the color of each of its status codes."""
+
+    title: str
+    quantity: tuple[str, str, str]
+    color_table: str
+    colors: Mapping[StatusCode, tuple[float, float, float, float]]
+
+
+R2STAR_STATUS = StatusKind(
+    "R2* status", ("R2*-status", "99NPC", "R2* status"), "NPC voxel status", R2STAR_STATUS_COLORS
+)
+TBF_STATUS = StatusKind(
+    "TBF status", ("TBF-status", "99NPC", "Tumor blood flow status"), "NPC flow status", TBF_STATUS_COLORS
+)
 
 
 def write_map(values: np.ndarray, kind: MapKind, series_name: str, reference, node=None):
@@ -75,23 +114,32 @@ def write_map(values: np.ndarray, kind: MapKind, series_name: str, reference, no
     return node
 
 
-def write_status_map(status: np.ndarray, series_name: str, reference, node=None):
+def write_status_map(status: np.ndarray, kind: StatusKind, series_name: str, reference, node=None):
     """Put the status of each voxel into a label map: a new one, or ``node``.
 
     Args:
-        status: KJI, values of :class:`VoxelStatus`.
+        status: KJI, status codes of the kind.
 
     Returns:
         vtkMRMLLabelMapVolumeNode.
     """
     is_new = node is None
-    node = node or _add_volume("vtkMRMLLabelMapVolumeNode", f"{series_name} {STATUS_TITLE}")
+    node = node or _add_volume("vtkMRMLLabelMapVolumeNode", f"{series_name} {kind.title}")
     _write(node, status.astype(np.uint8), reference)
-    node.SetVoxelValueQuantity(_coded(STATUS_QUANTITY))
+    node.SetVoxelValueQuantity(_coded(kind.quantity))
     if is_new or node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
-        node.GetDisplayNode().SetAndObserveColorNodeID(status_colors().GetID())
-        add_legend(node, STATUS_TITLE)
+        node.GetDisplayNode().SetAndObserveColorNodeID(status_colors(kind).GetID())
+        add_legend(node, kind.title)
+    return node
+
+
+def add_volume(values: np.ndarray, ijk_to_ras: np.ndarray, name: str):
+    """A new volume node from an image that a reader gave: KJI, and voxel index to RAS in mm."""
+    node = _add_volume("vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(values))
+    set_matrix(node, ijk_to_ras)
+    node.CreateDefaultDisplayNodes()
     return node
 
 
@@ -146,9 +194,9 @@ def blue_to_red():
     return _color_table(BLUE_TO_RED_NAME, rows)
 
 
-def status_colors():
-    """The color table of the status map, with the name of each status; made once per scene."""
-    return _color_table(STATUS_COLORS_NAME, [(status.label(), STATUS_COLORS[status]) for status in VoxelStatus])
+def status_colors(kind: StatusKind):
+    """The color table of a status map, with the name of each status; made once per scene."""
+    return _color_table(kind.color_table, [(status.label(), color) for status, color in kind.colors.items()])
 
 
 def _color_table(name: str, rows: list[tuple[str, tuple[float, float, float, float]]]):

@@ -25,9 +25,10 @@ EXAMPLES = (
     "  npc-response phantom delays --pld 500,1000,1500,2000,2500,3000"
 )
 TIME_POINTS = ("pre", "post")
+ASL_SNR_RATIO = 3.0  # larger voxels, and a 3-D readout
 STAGES = {"pre": "pre-treatment", "post": "3 months"}
 # SD of the smooth variation of R2* within the tumor: enough for maps and histograms to look like tissue.
-TUMOR_HETEROGENEITY_HZ = 4.0
+TUMOR_HETEROGENEITY_HZ, TUMOR_HETEROGENEITY_ML_PER_100G_MIN = 4.0, 15.0
 FILES_PER_TIME_POINT = (
     "bold.nii.gz",
     "bold.json",
@@ -146,10 +147,12 @@ def _write_asl(time_point: str, settings: dict, folder: Path) -> list[tuple]:
 
     acquisition = simulate_asl(
         time_point,
-        snr=settings["snr"],
+        snr=ASL_SNR_RATIO * settings["snr"],
         seed=settings["seed"],
         response=settings["response"],
         post_labeling_delays_ms=tuple(settings["post_labeling_delays_ms"]),
+        tumor_heterogeneity=TUMOR_HETEROGENEITY_ML_PER_100G_MIN,
+        as_integers=True,
     )
     series = acquisition.series
     _write_image(series.volumes, series.ijk_to_ras, folder / f"{time_point}_asl.nii.gz")
@@ -184,7 +187,15 @@ def _write_t1ce(time_point: str, settings: dict, folder: Path) -> list[tuple]:
     _write_segmentation(
         acquisition, acquisition.volume, acquisition.grid.ijk_to_ras, folder / f"{time_point}_t1ce.seg.nrrd"
     )
-    return [(region, what, f"{value:.3f}", unit) for region, what, value, unit in acquisition.truth_rows()]
+    rows = []
+    for region, truth in acquisition.truth.items():
+        rows += [
+            (region, f"Maximum diameter, {plane.value} plane", f"{length:.3f}", "mm")
+            for plane, length in truth.longest_in_plane_mm.items()
+        ]
+        rows.append((region, "Maximum 3-D diameter", f"{truth.longest_3d_mm:.3f}", "mm"))
+        rows.append((region, "Volume", f"{truth.volume_ml:.3f}", "mL"))
+    return rows
 
 
 def _description() -> str:

@@ -1,10 +1,11 @@
-"""Synthetic multi-echo DICOM as GE, Philips, Siemens and United Imaging write it, classic and enhanced multi-frame.
+"""Synthetic multi-echo and labeling DICOM as GE, Philips, Siemens and United Imaging write it, classic and enhanced.
 
 Pixels follow one closed form (``Scan.magnitude``, ``Scan.phase``), so a test knows what a reader must return.
 """
 
 import itertools
 import math
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ class Scan:
     flip_angle_deg: float = 20.0
     rescale: Callable[[int], tuple[float, float, float | None]] | None = None  # echo -> slope, intercept, Philips SS
     edit: Callable[[Dataset, str, int, int], bool | None] = field(default=lambda *_: None)  # return False to leave out
+    edit_file: Callable[[Dataset], None] = field(default=lambda _: None)  # last, on the whole data set
 
     def unit_orientation(self) -> np.ndarray:
         row, column = np.array(self.orientation[:3], float), np.array(self.orientation[3:], float)
@@ -110,6 +112,7 @@ def write_classic(folder: Path, scan: Scan, *, series_per_echo: bool = False, pr
         dataset.SeriesNumber = scan.series_number + (echo if series_per_echo else 0)
         if scan.edit(dataset, component, echo, k) is False:
             continue
+        scan.edit_file(dataset)
         # Names in an order that has nothing to do with slices or echoes.
         paths.append(folder / f"{prefix}IM{scan.series_number:03d}_{(number * 37) % 1009:04d}.dcm")
         save(dataset, paths[-1])
@@ -145,9 +148,161 @@ def write_enhanced(path: Path, scan: Scan, *, echoes: Sequence[int] | None = Non
     dataset.SharedFunctionalGroupsSequence = Items([shared])
     dataset.PerFrameFunctionalGroupsSequence = Items(groups)
     dataset.NumberOfFrames = len(groups)
+    scan.edit_file(dataset)
     _set_pixels(dataset, np.stack(pixels))
     save(dataset, path)
     return path
+
+
+@dataclass
+class AslScan(Scan):
+    """One labeling acquisition: what is an echo in ``Scan`` is a volume here. Pixels: ``volume``."""
+
+    roles: Sequence[str] = ("m0scan", "control", "label", "control", "label")
+    label_duration_ms: float = 1800.0
+    delay_ms: float = 2000.0
+    readout_ms: float = 0.0  # from slice to slice; 0: a 3-D readout
+    description: str = "pCASL"
+    vendor: str = "siemens"
+    protocol: str = ""  # Siemens, in place of the usual one
+
+    def __post_init__(self):
+        self.echo_times_ms = (9.0,) * len(self.roles)
+        head = {"siemens": _siemens_asl, "philips": _philips_asl, "ge": _ge_asl}[self.vendor]
+        given, given_file = self.edit, self.edit_file
+        self.edit = lambda group, part, n, k: (head(self, group, n, k), given(group, part, n, k))[1]
+        self.edit_file = lambda dataset: (_asl_file(self, dataset), given_file(dataset))[1]
+
+    def values(self, component: str, echo: int, k: int) -> np.ndarray:
+        level = {"m0scan": 3.0, "control": 1.0, "label": 0.9, "deltam": 0.4, "cbf": 0.05, "": 1.0}[self.roles[echo]]
+        row, column = np.mgrid[: self.rows, : self.columns]
+        return np.round(level * (300 + 40.0 * k + 10 * row + column) + echo)
+
+    def volume(self, n: int) -> np.ndarray:
+        return np.stack([self.values("M", n, k) for k in range(self.n_slices)])
+
+    def dynamic(self, n: int) -> int:
+        """Control and label of a pair share their dynamic, so do the two M0 images of Philips."""
+        return n // 2 + 1 if self.vendor == "philips" else n + 1
+
+    def philips_label(self, n: int) -> str:
+        word = self.roles[n]
+        return {"control": "CONTROL", "label": "LABEL", "m0scan": ("CONTROL", "LABEL")[n % 2]}.get(word, "")
+
+
+def write_mosaics(folder: Path, scan: AslScan) -> list[Path]:
+    """One file per volume with its slices side by side, as Siemens VB to VE."""
+    folder.mkdir(parents=True, exist_ok=True)
+    n_tiles, uid, paths = math.ceil(math.sqrt(scan.n_slices)), generate_uid(), []
+    directions = scan.unit_orientation()
+    for n in range(len(scan.roles)):
+        dataset = _classic(scan, "M", n, 0)
+        tiles = np.zeros((n_tiles * scan.rows, n_tiles * scan.columns), np.uint16)
+        for k in range(scan.n_slices):
+            row, column = k // n_tiles * scan.rows, k % n_tiles * scan.columns
+            tiles[row : row + scan.rows, column : column + scan.columns] = scan.values("M", n, k)
+        dataset.Rows, dataset.Columns = tiles.shape
+        outward = directions[:3] * scan.pixel_spacing_mm[1] * scan.columns * (n_tiles - 1) / 2
+        outward = outward + directions[3:] * scan.pixel_spacing_mm[0] * scan.rows * (n_tiles - 1) / 2
+        dataset.ImagePositionPatient = _decimals(scan.position(0) - outward)
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "ASL", "NONE", "ND", "MOSAIC"]
+        dataset.MRAcquisitionType = "2D"
+        dataset.AcquisitionNumber = dataset.InstanceNumber = n + 1
+        dataset.SeriesInstanceUID, dataset.SeriesNumber = uid, scan.series_number
+        header = dataset.private_block(0x19, "SIEMENS MR HEADER", create=True)
+        header.add_new(0x0A, "US", scan.n_slices)
+        header.add_new(0x29, "FD", [10.0 + scan.readout_ms * k for k in range(scan.n_slices)])
+        csa = dataset.private_block(0x29, "SIEMENS CSA HEADER", create=True)
+        csa.add_new(0x10, "OB", csa_header({"SliceNormalVector": np.cross(directions[:3], directions[3:])}))
+        csa.add_new(0x20, "OB", _protocol(scan).encode())
+        _set_pixels(dataset, tiles)
+        paths.append(folder / f"IM{n * 37 % 101:03d}.dcm")
+        save(dataset, paths[-1])
+    return paths
+
+
+def csa_header(entries: dict) -> bytes:
+    """Numbers as Siemens packs them ("SV10")."""
+    packed = b"SV10\4\3\2\1" + struct.pack("<II", len(entries), 77)
+    for name, numbers in entries.items():
+        packed += name.encode().ljust(64, b"\0")
+        packed += struct.pack("<i4siii", len(numbers), b"FD\0\0", 4, len(numbers), 77)
+        for number in numbers:
+            text = f"{number:.10f}".encode() + b"\0"
+            packed += struct.pack("<4i", len(text), len(text), 77, len(text)) + text.ljust(
+                -(-len(text) // 4) * 4, b"\0"
+            )
+    return packed
+
+
+def _asl_file(scan: AslScan, dataset: Dataset) -> None:
+    dataset.ProtocolName, dataset.MRAcquisitionType = scan.description, "2D" if scan.readout_ms else "3D"
+    is_enhanced = dataset.SOPClassUID == ENHANCED
+    if scan.vendor == "siemens" and is_enhanced:
+        dataset.ArterialSpinLabelingContrast = "PSEUDOCONTINUOUS"
+        inner = Dataset()
+        inner.private_block(0x21, "SIEMENS MR SDS 01", create=True).add_new(0x19, "OB", _protocol(scan).encode())
+        shared = dataset.SharedFunctionalGroupsSequence[0]
+        shared.private_block(0x21, "SIEMENS MR SDS 01", create=True).add_new(0xFE, "SQ", Items([inner]))
+
+
+def _protocol(scan: AslScan) -> str:
+    return scan.protocol or (
+        "binary <XProtocol>\n### ASCCONV BEGIN object=MrProtDataImpl ###\n"
+        'tSequenceFileName\t = \t""%SiemensSeq%\\ep2d_asl""\n'
+        "sAsl.ulDelayArraySize\t = \t1\n"
+        f"sAsl.ulLabelingDuration\t = \t{scan.label_duration_ms * 1000:.0f}\n"
+        f"sAsl.sPostLabelingDelay[0]\t = \t{scan.delay_ms * 1000:.0f}\n"
+        "sAsl.sPostLabelingDelay[1]\t = \t9900000\n### ASCCONV END ###\n"
+    )
+
+
+def _siemens_asl(scan: AslScan, group: Dataset, n: int, k: int) -> None:
+    start = 1000.0 * n * 4 + scan.readout_ms * k
+    if "SOPClassUID" in group:
+        group.AcquisitionNumber, group.EchoNumbers = n + 1, 1
+        return
+    context = {"m0scan": "M_ZERO_SCAN", "control": "CONTROL", "label": "LABEL"}.get(scan.roles[n])
+    labeling = _item(ASLTechniqueDescription="pseudo continuous ASL", ASLBolusCutoffFlag="NO")
+    labeling.ASLSlabSequence = Items([_item(ASLSlabNumber=1, ASLPulseTrainDuration=int(scan.label_duration_ms))])
+    if context:
+        labeling.ASLContext = context
+    group.MRArterialSpinLabelingSequence = Items([labeling])
+    seconds, rest = divmod(start, 1000)
+    stamp = f"202207111214{int(seconds) % 60:02d}.{round(rest * 1000):06d}"
+    group.FrameContentSequence = Items([_item(FrameAcquisitionDateTime=stamp, TemporalPositionIndex=n + 1)])
+    group.MRTimingAndRelatedParametersSequence = Items([_item(RepetitionTime=scan.repetition_time_ms)])
+
+
+def _philips_asl(scan: AslScan, group: Dataset, n: int, k: int) -> None:
+    kind = {"cbf": "PERFUSION", "deltam": "PERFUSION"}.get(scan.roles[n], "M")
+    if "SOPClassUID" in group:
+        target, image_type = group, ["ORIGINAL", "PRIMARY", f"{kind}_SE", kind, "SE"]
+    else:
+        target = group.private_block(0x2005, "Philips MR Imaging DD 005")[0x0F].value[0]
+        group.FrameContentSequence = Items([_item(TemporalPositionIndex=scan.dynamic(n))])
+        image_type = ["ORIGINAL", "PRIMARY", f"{kind}_SE", kind, "SE"]
+    target.ImageType, target.EchoNumbers, target.TemporalPositionIdentifier = image_type, 1, scan.dynamic(n)
+    first = target.private_block(0x2005, "Philips MR Imaging DD 001")
+    first.add_new(0x11, "CS", kind)
+    first.add_new(0x29, "CS", "N")  # the same element of another block: not the label
+    if scan.philips_label(n):
+        block = target.private_block(0x2005, "Philips MR Imaging DD 005", create=True)
+        block.add_new(0x29, "CS", scan.philips_label(n))
+
+
+def _ge_asl(scan: AslScan, dataset: Dataset, n: int, k: int) -> None:
+    """The product sequence: a perfusion-weighted image (deltam) and proton density (m0scan) in one series."""
+    is_density = scan.roles[n] == "m0scan"
+    block = dataset.private_block(0x43, "GEMS_PARM_01", create=True)
+    block.add_new(0xA3, "CS", "CONTINUOUS" if is_density else "PSEUDOCONTINUOUS")
+    block.add_new(0xA4, "LO", f"3D {'' if is_density else 'pulsed '}continuous ASL technique")
+    block.add_new(0xA5, "IS", str(int(scan.label_duration_ms)))
+    dataset.private_block(0x27, "GEMS_IMAG_01", create=True).add_new(0x62, "SL", 3)
+    dataset.SoftwareVersions = ["24", "LX", "MR Software release:DV24.0_R02_1607.b"]
+    dataset.EchoNumbers = 1
+    if not is_density:
+        dataset.InversionTime = scan.delay_ms
 
 
 def save(dataset: Dataset, path: Path) -> None:

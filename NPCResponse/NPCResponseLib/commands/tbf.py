@@ -216,8 +216,7 @@ def command(
         str,
         typer.Option(
             metavar="ROLE,...",
-            help="What each image is, if the files do not tell: control, label, m0scan, deltam, cbf. One role for all "
-            "images, or a pattern that is repeated.",
+            help="What each image is, one per image, if the files do not tell: control, label, m0scan, deltam, cbf.",
             show_default=False,
             rich_help_panel=FILES,
         ),

@@ -43,7 +43,7 @@ def tbf_value(result) -> MeasuredValue | None:
         method=result.perfusion.model.value,
         field_strength_t=result.series.field_strength_t,
         post_labeling_delay_ms=_one_delay(result),
-        degrees_of_freedom=_degrees_of_freedom(result.roi.n_used),
+        degrees_of_freedom=max(result.degrees_of_freedom, 1.0),
     )
 
 

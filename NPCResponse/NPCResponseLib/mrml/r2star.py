@@ -271,9 +271,7 @@ class R2StarJob:
                 fit.r2star_se_hz, volumes.STANDARD_ERROR, name, reference, outputs.standard_error
             )
         outputs.r_squared = volumes.write_map(fit.r_squared, volumes.R_SQUARED, name, reference, outputs.r_squared)
-        outputs.status = volumes.write_status_map(
-            fit.status, volumes.R2STAR_STATUS, name, reference, outputs.status
-        )
+        outputs.status = volumes.write_status_map(fit.status, volumes.R2STAR_STATUS, name, reference, outputs.status)
         for node in outputs.nodes():
             if node.IsA("vtkMRMLVolumeNode"):
                 place_beside(node, self._sibling())

@@ -19,7 +19,8 @@ from ..asl_motion import MotionCorrection, iter_correct_motion
 from ..asl_series import AslRole, AslSeries
 from ..errors import InputError
 from ..measurement import Measurement
-from ..perfusion import PerfusionMap, PerfusionSettings, PerfusionStatus, iter_quantify_perfusion
+from ..perfusion import PerfusionMap, PerfusionModel, PerfusionSettings, PerfusionStatus, iter_quantify_perfusion
+from ..region_flow import RegionFlow, fit_region_flow
 from ..registration import RigidRegistration, register_rigid, resample
 from ..rois import (
     RoiStatistics,
@@ -110,7 +111,8 @@ class TbfResult:
     Attributes:
         series: the images that were quantified, after motion correction.
         mean, mean_se: tumor blood flow by the rule of the settings (mL/100g/min); None without a segment, as are roi,
-            slice_means and the masks.
+            slice_means and the masks. Of several delays it is the fit of the slices' mean signals, region_flow.
+        degrees_of_freedom: of mean_se.
         roi: statistics of all voxels together.
         slice_means: the means of the slices.
         roi_mask: the region after slice rule and erosion; used_mask: the voxels that the statistics rest on.
@@ -127,6 +129,8 @@ class TbfResult:
     outputs: TbfOutputs
     mean: float | None = None
     mean_se: float | None = None
+    degrees_of_freedom: float | None = None
+    region_flow: RegionFlow | None = None
     roi: RoiStatistics | None = None
     slice_means: SliceMeans | None = None
     roi_mask: np.ndarray | None = None
@@ -288,7 +292,6 @@ class TbfJob:
         except InputError as error:
             raise InputError(error.what, where=f"segment {region.segment.name}", remedy=error.remedy) from error
         slice_means = mean_of_slice_means(values, region.mask, **options)
-        by_slices = self.settings.average is RoiAverage.MEAN_OF_SLICES
         used = usable_voxels(
             region.mask,
             perfusion.status,
@@ -296,10 +299,19 @@ class TbfJob:
             status_codes=PerfusionStatus,
             keep_flagged=self.settings.keep_doubtful,
         )[0]
+        flow = self._region_flow(used)
+        if flow is not None:
+            mean, mean_se, degrees = flow.tbf_ml_per_100g_min, flow.tbf_se, flow.degrees_of_freedom
+        elif self.settings.average is RoiAverage.MEAN_OF_SLICES:
+            mean, mean_se, degrees = slice_means.mean, slice_means.mean_se, roi.n_used - 1.0
+        else:
+            mean, mean_se, degrees = roi.mean, roi.mean_se, roi.n_used - 1.0
         result = replace(
             result,
-            mean=slice_means.mean if by_slices else roi.mean,
-            mean_se=slice_means.mean_se if by_slices else roi.mean_se,
+            mean=mean,
+            mean_se=mean_se,
+            degrees_of_freedom=degrees,
+            region_flow=flow,
             roi=roi,
             slice_means=slice_means,
             roi_mask=region.mask,
@@ -308,6 +320,14 @@ class TbfJob:
             exclusion_names=region.exclusion_names,
         )
         return replace(result, measurements=tbf_rows.measurement_rows(result, region, self._transit_time()))
+
+    def _region_flow(self, used: np.ndarray) -> RegionFlow | None:
+        """Of several delays, when slices are averaged."""
+        by_slices = self.settings.average is RoiAverage.MEAN_OF_SLICES
+        if self._perfusion.model is not PerfusionModel.KINETIC or not by_slices:
+            return None
+        dropped = self._perfusion.quality.outlier_pairs if self.settings.perfusion.drop_outlier_pairs else ()
+        return fit_region_flow(self.series, self.settings.perfusion, used, dropped)
 
     def _transit_time(self) -> RoiStatistics | None:
         perfusion = self._perfusion

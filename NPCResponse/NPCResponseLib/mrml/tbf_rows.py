@@ -20,7 +20,7 @@ def measurement_rows(result, region: Region, transit_time: RoiStatistics | None)
     common = {
         "image": result.series.name,
         "segment": result.segment_name,
-        "roi_rule": f"{region_rule(result.settings)}; {result.settings.average.label().lower()}",
+        "roi_rule": f"{region_rule(result.settings)}; {_average(result)}",
         "method": perfusion.model.label(),
         "parameters": _parameters(result),
     }
@@ -38,6 +38,7 @@ def measurement_rows(result, region: Region, transit_time: RoiStatistics | None)
         row(TBF_MEAN_SE, result.mean_se, FLOW_UNIT),
         row("TBF mean of all voxels", roi.mean, FLOW_UNIT, roi_rule=region_rule(result.settings)),
         *_slice_rows(result, row),
+        *_region_fit_rows(result, row),
         row("TBF standard deviation", roi.sd, FLOW_UNIT),
         row("TBF median", roi.median, FLOW_UNIT),
         row("TBF first quartile", roi.q1, FLOW_UNIT),
@@ -51,6 +52,24 @@ def measurement_rows(result, region: Region, transit_time: RoiStatistics | None)
         rows.append(row("Arterial transit time mean", transit_time.mean, "ms"))
         rows.append(row("Arterial transit time standard error of the mean", transit_time.mean_se, "ms"))
     return (*rows, *_quality_rows(perfusion.quality, row), *volume_rows(region, row, roi.n_used))
+
+
+def _average(result) -> str:
+    if result.region_flow is None:
+        return result.settings.average.label().lower()
+    return "mean of the slices, each fitted to its mean signal"
+
+
+def _region_fit_rows(result, row) -> list[Measurement]:
+    """What the mean signal of each slice gave, beside the mean of its voxels."""
+    rows = []
+    for part in result.region_flow.by_slice if result.region_flow else ():
+        where = {"roi_rule": region_rule(result.settings), "n_used": part.n_voxels}
+        rows += [
+            row(f"TBF of the mean signal of slice {part.k + 1}", part.tbf_ml_per_100g_min, FLOW_UNIT, **where),
+            row(f"Transit time of the mean signal of slice {part.k + 1}", part.transit_time_ms, "ms", **where),
+        ]
+    return rows
 
 
 def _slice_rows(result, row) -> list[Measurement]:

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from ..errors import InputError
 from .components import Component, from_image_type, from_philips_type, from_word
-from .dicom_frames import PHILIPS_CREATORS, Frame, SeriesFacts, frame_from
+from .dicom_frames import PHILIPS_CREATORS, Frame, MarkReader, SeriesFacts, frame_from
 from .dicom_values import first_text, first_value, private_text, words
 
 PER_FRAME, SHARED = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
@@ -20,6 +20,8 @@ GROUPS = (
     "FrameContentSequence",
     "MRImageFrameTypeSequence",
     "MRTimingAndRelatedParametersSequence",
+    "MRArterialSpinLabelingSequence",
+    "RealWorldValueMappingSequence",
 )
 # Philips repeats the attributes of a classic image in one private item per frame; it alone knows scale slope and echo
 # number. Its position is that of the uncorrected plane, so it is asked last.
@@ -31,7 +33,9 @@ def is_enhanced(dataset: Dataset) -> bool:
     return PER_FRAME in dataset or SHARED in dataset
 
 
-def enhanced_frames(dataset: Dataset, path: Path, series: SeriesFacts) -> list[Frame]:
+def enhanced_frames(
+    dataset: Dataset, path: Path, series: SeriesFacts, read_marks: MarkReader | None = None
+) -> list[Frame]:
     """One record per frame.
 
     Raises:
@@ -48,7 +52,7 @@ def enhanced_frames(dataset: Dataset, path: Path, series: SeriesFacts) -> list[F
         own = per_frame[index] if len(per_frame) else Dataset()
         private = _philips_items(own)
         sources = [*_items(own), *shared_items, *private, dataset]
-        frames.append(frame_from(sources, path, index, series, _component(sources, private)))
+        frames.append(frame_from(sources, path, index, series, _component(sources, private), read_marks))
     return frames
 
 

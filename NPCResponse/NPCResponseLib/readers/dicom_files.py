@@ -5,6 +5,7 @@ import struct
 import tempfile
 import warnings
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ..errors import InputError
 from ..image_integrity import is_gzip
 from .components import Component, from_ge_type, from_image_type, from_philips_type, from_word
 from .dicom_enhanced import PHILIPS_IMAGE_TYPE, enhanced_frames, is_enhanced
-from .dicom_frames import PHILIPS_CREATORS, Frame, frame_from, series_facts
+from .dicom_frames import PHILIPS_CREATORS, Frame, MarkReader, frame_from, series_facts
 from .dicom_values import first_text, private_number, private_text, words
 
 # What pydicom and its decoders raise on damaged files, found by cutting and overwriting files.
@@ -51,10 +52,18 @@ _PIXEL_DESCRIPTION = (
     *("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "NumberOfFrames"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData"),
 )
+# With where the fragments of compressed pixels start. Nothing else is kept when pixels are read, which halves the time.
+_PIXEL_ELEMENTS = (
+    *(*_PIXEL_DESCRIPTION, *_PIXELS[1:]),
+    *("PlanarConfiguration", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+)
 
 
-def frames_of(path: Path) -> list[Frame]:
+def frames_of(path: Path, read_marks: MarkReader | None = None) -> list[Frame]:
     """All frames of one file; none if it holds no MR slices (a report, a segmentation, a photograph).
+
+    Args:
+        read_marks: what else to read of each image while its header is open.
 
     Raises:
         InputError: damaged, or an MR image without what every MR image has.
@@ -68,12 +77,22 @@ def frames_of(path: Path) -> list[Frame]:
             if int(dataset.get("NumberOfFrames") or 1) > 1 and not is_enhanced(dataset):
                 return _frames_without_headers(dataset, path)
             if is_enhanced(dataset):
-                return enhanced_frames(dataset, path, series_facts(dataset))
-            return [frame_from([dataset], path, 0, series_facts(dataset), _classic_component(dataset))]
+                return enhanced_frames(dataset, path, series_facts(dataset), read_marks)
+            component = _classic_component(dataset)
+            return [frame_from([dataset], path, 0, series_facts(dataset), component, read_marks)]
     except InputError:
         raise
     except READ_ERRORS as error:
         raise _damaged(path) from error
+
+
+def patient_id(path: Path) -> str:
+    """PatientID (0010,0020), "" where there is none. Not to be shown or stored.
+
+    Raises:
+        InputError: damaged.
+    """
+    return first_text([_read(path, pixels=False, only=("PatientID",))], "PatientID")
 
 
 def stored_pixels(path: Path) -> np.ndarray:
@@ -82,7 +101,7 @@ def stored_pixels(path: Path) -> np.ndarray:
     Raises:
         InputError: damaged, or compressed in a way that nothing here decodes.
     """
-    dataset = _read(path, pixels=True)
+    dataset = _read(path, pixels=True, only=_PIXEL_ELEMENTS)
     try:
         if not any(name in dataset for name in _PIXELS):
             raise _damaged(path)
@@ -99,12 +118,14 @@ def stored_pixels(path: Path) -> np.ndarray:
     return pixels.reshape(shape)
 
 
-def _read(path: Path, *, pixels: bool) -> Dataset:
+def _read(path: Path, *, pixels: bool, only: Sequence[str] | None = None) -> Dataset:
     try:
         source = BytesIO(gzip.decompress(path.read_bytes())) if is_gzip(path) else str(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(source, stop_before_pixels=not pixels, force=True)
+            dataset = pydicom.dcmread(
+                source, stop_before_pixels=not pixels, force=True, specific_tags=list(only) if only else None
+            )
             _complete_file_meta(dataset)
     except PermissionError as error:
         raise InputError("it cannot be read", where=path.name, remedy="Check the permissions") from error

@@ -1,8 +1,9 @@
 """A DICOM image as a record of the few header values that matter, classic and enhanced alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -46,6 +47,8 @@ class Frame:
 
     ``stored_range``: lowest and highest value after rescaling that the stored bits can express.
     ``integer_type``: type of the stored pixels, if they are integers of at most 16 bits.
+    ``marks``: what a reader of one kind of acquisition asked to know of each image (see ``MarkReader``).
+    ``tile``: row and column at which the image starts within a larger one (a mosaic).
     """
 
     path: Path
@@ -69,13 +72,26 @@ class Frame:
     stored_range: tuple[float, float]
     integer_type: np.dtype | None
     temporal_position: int | None
+    marks: Any = None
+    tile: tuple[int, int] | None = None
 
     @property
     def where(self) -> str:
         return self.path.name if self.n_frames == 1 else f"frame {self.index + 1} of {self.path.name}"
 
 
-def frame_from(sources: Sequence[Dataset], path: Path, index: int, series: SeriesFacts, component: Component) -> Frame:
+# Reads further facts of one image from its sources; the last source is the data set itself.
+MarkReader = Callable[[Sequence[Dataset]], Any]
+
+
+def frame_from(
+    sources: Sequence[Dataset],
+    path: Path,
+    index: int,
+    series: SeriesFacts,
+    component: Component,
+    read_marks: MarkReader | None = None,
+) -> Frame:
     """A record from the first source that has each value; the last source is the data set itself."""
     dataset = sources[-1]
     effective = positive(first_number(sources, "EffectiveEchoTime"))
@@ -104,6 +120,7 @@ def frame_from(sources: Sequence[Dataset], path: Path, index: int, series: Serie
         stored_range=tuple(sorted((low * slope + intercept, high * slope + intercept))),
         integer_type=integer_type,
         temporal_position=whole(temporal),
+        marks=read_marks(sources) if read_marks else None,
     )
 
 

@@ -11,7 +11,7 @@ from ..errors import InputError
 from .checks import check_magnitudes
 from .components import Component
 from .dicom_files import frames_of, stored_pixels
-from .dicom_frames import Frame
+from .dicom_frames import Frame, MarkReader
 from .dicom_selection import Acquisition, Echo, choose_acquisition, find_echoes, group_by, series_key
 from .dicom_stacks import Stack, build_stack, check_same_grid
 from .echo_order import EQUAL_WITHIN_MS, EchoTimes, resolve_echo_times
@@ -83,13 +83,13 @@ def read_dicom_volume(paths: Sequence[Path], where: str) -> tuple[np.ndarray, np
     return read_stacks([stack], as_float=True)[0], stack.ijk_to_ras
 
 
-def read_frames(paths: Sequence[Path]) -> list[Frame]:
-    """Headers of all MR images in the files.
+def read_frames(paths: Sequence[Path], read_marks: MarkReader | None = None) -> list[Frame]:
+    """Headers of all MR images in the files, with what else ``read_marks`` finds in them.
 
     Raises:
         InputError: a damaged file, or no MR image at all.
     """
-    frames = [frame for path in paths for frame in frames_of(path)]
+    frames = [frame for path in paths for frame in frames_of(path, read_marks)]
     if not frames:
         raise InputError("no MR image is among the DICOM files", remedy="Give MR images")
     return frames
@@ -113,8 +113,16 @@ def read_stacks(stacks: Sequence[Stack], *, as_float: bool = False, philips: boo
     for path, slices in targets.items():
         pixels = stored_pixels(path)
         for frame, target in slices:
-            _rescale(pixels[frame.index], frame, philips, target)
+            _rescale(_part_of(pixels[frame.index], frame), frame, philips, target)
     return volumes
+
+
+def _part_of(stored: np.ndarray, frame: Frame) -> np.ndarray:
+    """The frame's own part of a mosaic; elsewhere the whole."""
+    if frame.tile is None:
+        return stored
+    (row, column), (n_rows, n_columns) = frame.tile, frame.shape
+    return stored[row : row + n_rows, column : column + n_columns]
 
 
 def _rescale(stored: np.ndarray, frame: Frame, philips: bool, target: np.ndarray) -> None:

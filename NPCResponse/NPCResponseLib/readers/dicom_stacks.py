@@ -89,7 +89,9 @@ def has_repeated_places(frames: Sequence[Frame]) -> bool:
     return len(set(places)) < len(places)
 
 
-def check_same_grid(stacks: Sequence[Stack], labels: Sequence[str]) -> None:
+def check_same_grid(
+    stacks: Sequence[Stack], labels: Sequence[str], remedy: str = "Give echoes of one acquisition"
+) -> None:
     """Raise InputError, naming a file, if volumes differ in slices or geometry from the first."""
     # The grid of most slices is the reference, so that the message names the echo that lacks one.
     reference = max(range(len(stacks)), key=lambda n: (len(stacks[n].frames), -n))
@@ -106,7 +108,7 @@ def check_same_grid(stacks: Sequence[Stack], labels: Sequence[str]) -> None:
             raise InputError(
                 f"the geometry of {label} differs from that of {labels[reference]}: {difference}",
                 where=stack.frames[0].where,
-                remedy="Give echoes of one acquisition",
+                remedy=remedy,
             )
 
 

@@ -48,9 +48,7 @@ def read_sidecar_facts(image_path: Path) -> SidecarFacts:
     Raises:
         InputError: a sidecar that is no JSON object, or a value that is no number.
     """
-    facts, where = {}, stem_of(image_path) + ".json"
-    for path in _sidecars(image_path):
-        facts.update(_read_object(path))
+    facts, where = sidecar_values(image_path), stem_of(image_path) + ".json"
     return SidecarFacts(
         echo_times_s=_echo_times(facts.get("EchoTime"), where),
         field_strength_t=_positive(facts, "MagneticFieldStrength", where),
@@ -59,6 +57,42 @@ def read_sidecar_facts(image_path: Path) -> SidecarFacts:
         manufacturer=str(facts.get("Manufacturer") or ""),
         units=str(facts.get("Units") or ""),
     )
+
+
+def sidecar_values(image_path: Path) -> dict:
+    """All that the sidecars say, numbers as float; the nearest one wins.
+
+    Raises:
+        InputError: a sidecar that is no JSON object.
+    """
+    values: dict = {}
+    for path in _sidecars(image_path):
+        values.update(_read_object(path))
+    return values
+
+
+def repeated_values(image_path: Path, key: str) -> list:
+    """All values of a key at the top level of the image's own sidecar: JSON lets a key come twice, and tools do so."""
+    path = image_path.with_name(stem_of(image_path) + ".json")
+    if not path.is_file():
+        return []
+    found: list = []
+
+    def keep(pairs):
+        found[:] = [value for name, value in pairs if name == key]  # the outermost object comes last
+        return dict(pairs)
+
+    json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=keep)
+    return found
+
+
+def data_set_folders(image_path: Path) -> list[Path]:
+    """From the image's folder up to the root of its BIDS data set; only the image's own if there is none."""
+    folders = list(image_path.absolute().parents)[:_LEVELS_UP]
+    for n, folder in enumerate(folders):
+        if (folder / "dataset_description.json").is_file():
+            return folders[: n + 1]
+    return folders[:1]
 
 
 def echo_times_ms(facts: SidecarFacts, where: str) -> tuple[float, ...]:
@@ -81,18 +115,9 @@ def _sidecars(image_path: Path) -> list[Path]:
     """Existing sidecars, those of the widest scope first."""
     own = image_path.with_name(stem_of(image_path) + ".json")
     inherited = []
-    for folder in _data_set_folders(image_path):
+    for folder in data_set_folders(image_path):
         inherited = [path for path in sorted(folder.glob("*.json")) if _applies(path, image_path)] + inherited
     return [path for path in inherited if path != own] + ([own] if own.is_file() else [])
-
-
-def _data_set_folders(image_path: Path) -> list[Path]:
-    """From the image's folder up to the root of its BIDS data set; only the image's own if there is none."""
-    folders = list(image_path.absolute().parents)[:_LEVELS_UP]
-    for n, folder in enumerate(folders):
-        if (folder / "dataset_description.json").is_file():
-            return folders[: n + 1]
-    return folders[:1]
 
 
 def _applies(json_path: Path, image_path: Path) -> bool:

@@ -16,8 +16,9 @@ from NPCResponseLib.region_decay import region_decay
 from NPCResponseLib.relaxometry import R2StarMethod, VoxelStatus, fit_r2star
 from NPCResponseLib.report import r2star_text
 from NPCResponseLib.report.figure_parts import border_segments, nice_ceiling
+from NPCResponseLib.report.html import format_number, typeset
 from NPCResponseLib.report.provenance import InputRecord, NameCloak, Provenance, file_extension, input_record
-from NPCResponseLib.report.r2star_report import R2StarReport, format_number, render, typeset
+from NPCResponseLib.report.r2star_report import R2StarReport, render
 from NPCResponseLib.report.slice_view import SliceView, window_around
 from NPCResponseLib.rois import RoiStatistics, SliceRule, roi_statistics, select_slices
 

@@ -163,11 +163,11 @@ def _write_asl(time_point: str, settings: dict, folder: Path) -> list[tuple]:
         "BackgroundSuppression": bool(series.n_background_suppression_pulses),
         "M0Type": "Included",
         "TotalAcquiredPairs": len(series.indices(AslRole.CONTROL)),
-        "RepetitionTimePreparation": (series.m0_repetition_time_ms or 0) / 1000,
+        **({"RepetitionTimePreparation": series.m0_repetition_time_ms / 1000} if series.m0_repetition_time_ms else {}),
         "MagneticFieldStrength": series.field_strength_t,
         "SeriesDescription": "Digital phantom, not a patient",
     }
-    _write_json({name: value for name, value in sidecar.items() if value}, folder / f"{time_point}_asl.json")
+    _write_json(sidecar, folder / f"{time_point}_asl.json")
     context = "\n".join(["volume_type", *(role.value for role in series.roles)])
     (folder / f"{time_point}_aslcontext.tsv").write_text(context + "\n", encoding="utf-8")
     rows = [(name, "TBF", f"{flow:.3f}", "mL/100g/min") for name, flow in acquisition.truth_by_region.items()]

@@ -1,38 +1,24 @@
 """The report of one R2* measurement: a self-contained HTML file, verdict first, that prints well on A4."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from ..echo_series import EchoSeries
 from ..region_decay import RegionDecay
 from ..relaxometry import R2StarFit, VoxelStatus
 from ..rois import RoiStatistics, SliceRule
+from . import html, map_figures
 from . import r2star_figures as figures
 from . import r2star_text as text
 from .figure_parts import report_style, svg_data_uri
 from .provenance import Provenance
 from .slice_view import SliceView
 
-TEMPLATE_FOLDER = Path(__file__).parent
 # The hatches of the figures as classes of the style sheet.
 SWATCH_PATTERNS = {"/": "lines", ".": "dots"}
-# How plain text from any layer becomes typography. Applied after escaping.
-TYPOGRAPHY = (
-    (re.compile(r"\bR2\*"), "R<sub>2</sub>*"),
-    (re.compile(r"\bT2\*"), "T<sub>2</sub>*"),
-    (re.compile(r"\bS0\b"), "S<sub>0</sub>"),
-    (re.compile(r"\bR\^2"), "R²"),
-    (re.compile(r"sqrt\(A\^2 \+ sigma\^2\)"), "√(A² + σ²)"),
-    (re.compile(r"(?<=\d) x (?=\d)"), " × "),
-    (re.compile(r"(?<![\w.])-(?=\d)"), "−"),
-    (re.compile(r"(?<=\d)-(?=\d{2,}(?:\.| |$))"), "–"),
-)
 
 
 @dataclass(frozen=True)
@@ -88,8 +74,8 @@ class R2StarReport:
 
 def render(report: R2StarReport) -> str:
     """The report as HTML text."""
-    template = _environment().get_template("r2star.html.jinja")
-    return template.render(
+    return html.render(
+        "r2star.html.jinja",
         report=report,
         roi=report.roi,
         interval=text.confidence_interval(report.roi) if report.roi else None,
@@ -109,10 +95,9 @@ def render(report: R2StarReport) -> str:
             keep_doubtful=report.keep_doubtful,
             gradient_correction=report.gradient_correction,
         ),
-        measurements=_measurement_rows(report.measurements),
+        measurements=html.measurement_rows(report.measurements),
         voxels=_voxel_rows(report),
         facts=_facts(report),
-        css=Markup((TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8")),
     )
 
 
@@ -121,52 +106,31 @@ def write_report(report: R2StarReport, path: Path) -> None:
     path.write_text(render(report), encoding="utf-8")
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["typeset"] = typeset
-    environment.filters["number"] = format_number
-    return environment
-
-
-def typeset(plain: str) -> Markup:
-    """Escape, then set subscripts, signs and roots."""
-    result = str(escape(plain))
-    for pattern, replacement in TYPOGRAPHY:
-        result = pattern.sub(replacement, result)
-    return Markup(result)
-
-
-def format_number(value) -> str:
-    """Counts whole, measured values to the digits that mean something, missing ones as a dash."""
-    if value is None or (isinstance(value, float) and not np.isfinite(value)):
-        return "–"
-    if isinstance(value, (int, np.integer)):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if not isinstance(value, (float, np.floating)):
-        return str(value)
-    magnitude = abs(value)
-    digits = 3 if magnitude < 10 else 2 if magnitude < 100 else 1
-    return f"{value:,.{digits}f}" if magnitude < 1e5 else f"{value:.4g}"
-
-
 def _pictures(report: R2StarReport) -> dict[str, str]:
     """Data URIs by name."""
     k, series, fit = report.shown_slice(), report.series, report.fit
     view = SliceView.of(series.ijk_to_ras)
-    maps = figures.MapPictures(
-        np.asarray(series.echoes[0]), series.echo_times_ms[0], fit, view, report.roi_mask, report.used_mask
+    maps = map_figures.MapPictures(
+        underlay=np.asarray(series.echoes[0]),
+        underlay_title=f"First echo, TE {series.echo_times_ms[0]:g} ms",
+        values=fit.r2star_hz,
+        second=fit.r2star_se_hz,
+        status=fit.status,
+        style=figures.R2STAR_STYLE,
+        view=view,
+        roi=report.roi_mask,
+        used=report.used_mask,
     )
     with report_style():
-        drawn = {"overview": figures.overview(maps, k), "closeups": figures.closeups(maps, k)}
+        drawn = {"overview": map_figures.overview(maps, k), "closeups": map_figures.closeups(maps, k)}
         if report.roi is not None:
             values = fit.r2star_hz[report.used_mask]
             drawn["decay"] = figures.decay_plot(report.decay)
-            drawn["histogram"] = figures.histogram(values, report.roi.mean, report.roi.median)
+            drawn["histogram"] = map_figures.histogram(
+                values, report.roi.mean, report.roi.median, figures.R2STAR_STYLE, "Hz"
+            )
             if len(report.roi.slices_k) > 1:
-                drawn["strip"] = figures.slice_strip(maps, report.roi.slices_k)
+                drawn["strip"] = map_figures.slice_strip(maps, report.roi.slices_k)
         return {name: svg_data_uri(figure) for name, figure in drawn.items()}
 
 
@@ -176,17 +140,6 @@ def _assumptions(report: R2StarReport) -> list[str]:
     )
     own = [report.cloak(sentence) for sentence in report.assumptions]
     return list(dict.fromkeys([*own, *standing]))
-
-
-def _measurement_rows(measurements: Sequence) -> list[dict]:
-    """Value and unit as shown; counts as whole numbers."""
-    rows = []
-    for row in measurements:
-        value = row.value
-        if isinstance(value, float) and value.is_integer() and row.unit in ("voxels", "1", ""):
-            value = int(value)
-        rows.append({"what": row.what, "value": value, "unit": row.unit})
-    return rows
 
 
 def _voxel_rows(report: R2StarReport) -> list[dict]:

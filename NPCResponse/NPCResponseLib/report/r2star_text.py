@@ -10,6 +10,7 @@ from ..echo_series import EchoSeries
 from ..echo_times import format_echo_times
 from ..relaxometry import R2StarFit, R2StarMethod, VoxelStatus
 from ..rois import SMALL_ROI_VOXELS, RoiStatistics, SliceRule
+from .citations import Citing
 
 # What "good" and "poor" mean in a report. These are this project's own lines, drawn where the error of the mean is no
 # longer ruled by noise; they come from no publication.
@@ -17,28 +18,6 @@ GOOD_MIN_SHARE_OK = 0.85
 POOR_MAX_SHARE_OK = 0.5
 GOOD_MIN_SNR = 10.0
 GOOD_MIN_R_SQUARED = 0.90
-
-REFERENCES = {
-    "xu2023": "Xu et al. Can the apparent transverse relaxation rate (R2*) evaluate the efficacy of concurrent "
-    "chemoradiotherapy in locally advanced nasopharyngeal carcinoma? A preliminary experience. BMC Med Imaging "
-    "2023;23:69. doi:10.1186/s12880-023-01029-y",
-    "liu2022": "Liu J et al. Arterial spin labeling of nasopharyngeal carcinoma shows early therapy response. Insights "
-    "Imaging 2022;13:114. doi:10.1186/s13244-022-01248-x",
-    "golub1973": "Golub GH, Pereyra V. The differentiation of pseudo-inverses and nonlinear least squares problems "
-    "whose variables separate. SIAM J Numer Anal 1973;10:413-432",
-    "gudbjartsson1995": "Gudbjartsson H, Patz S. The Rician distribution of noisy MRI data. Magn Reson Med "
-    "1995;34:910-914",
-    "pei2015": "Pei M et al. Algorithm for fast monoexponential fitting based on auto-regression on linear operations "
-    "(ARLO) of data. Magn Reson Med 2015;73:843-850. doi:10.1002/mrm.25137",
-    "edwards2022": "Edwards LJ et al. Robust and efficient R2* estimation in human brain using log-linear weighted "
-    "least squares. Proc ISMRM 2022;30:1264",
-    "koay2009": "Koay CG, Özarslan E, Pierpaoli C. Probabilistic identification and estimation of noise (PIESNO). J "
-    "Magn Reson 2009;199:94-103",
-    "fernandez2000": "Fernández-Seara MA, Wehrli FW. Postprocessing technique to correct for background gradients in "
-    "image-based R2* measurements. Magn Reson Med 2000;44:358-366",
-    "yu2008": "Yu H et al. Multiecho water-fat separation and simultaneous R2* estimation with multifrequency fat "
-    "spectrum modeling. Magn Reson Med 2008;60:1122-1134",
-}
 
 
 @dataclass(frozen=True)
@@ -113,33 +92,6 @@ def slices_text(slices_k: Sequence[int], n_slices: int) -> str:
     if numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"slices {numbers[0]} to {numbers[-1]} of {n_slices}"
     return f"slices {', '.join(map(str, numbers))} of {n_slices}"
-
-
-@dataclass(frozen=True)
-class Citing:
-    """Text that cites: sentences with [keys], and the keys in the order of their first use."""
-
-    paragraphs: tuple[str, ...]
-    keys: tuple[str, ...]
-
-    @classmethod
-    def of(cls, paragraphs: Sequence[str]) -> "Citing":
-        """Turn ``{xu2023}`` into [1], [2], ... in order of appearance."""
-        keys: list[str] = []
-        numbered = []
-        for paragraph in paragraphs:
-            pieces = paragraph.split("{")
-            text = pieces[0]
-            for piece in pieces[1:]:
-                key, _, rest = piece.partition("}")
-                if key not in keys:
-                    keys.append(key)
-                text += f"[{keys.index(key) + 1}]{rest}"
-            numbered.append(text)
-        return cls(tuple(numbered), tuple(keys))
-
-    def references(self) -> tuple[str, ...]:
-        return tuple(REFERENCES[key] for key in self.keys)
 
 
 def methods(

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: demo test lint bench lock clean help
 
 help:
-	@echo "make demo   simulate a patient, map R2* before and after treatment, write report, tables and scene to demo/"
+	@echo "make demo   simulate a patient before and after treatment, assess the response; open demo/report.html"
 	@echo "make test   run the whole headless test suite"
 	@echo "make lint   style, and the direction of imports between layers"
 	@echo "make bench  speed and accuracy against named peers (minutes)"
@@ -14,10 +14,7 @@ help:
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m NPCResponseLib phantom demo/input --force
-	$(BIN)/python -m NPCResponseLib r2star demo/input/pre_bold.nii.gz --segmentation demo/input/pre_tumor.seg.nrrd \
-	    --segment tumor --exclude necrosis --output demo/pre --force
-	$(BIN)/python -m NPCResponseLib r2star demo/input/post_bold.nii.gz --segmentation demo/input/post_tumor.seg.nrrd \
-	    --segment tumor --exclude necrosis --output demo/post --force
+	$(BIN)/python -m NPCResponseLib assess demo/input --output demo --force
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

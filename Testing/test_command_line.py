@@ -153,9 +153,12 @@ def series(tmp_path):
 
 def test_phantom_writes_series_echo_times_segmentation_and_truth(phantom):
     names = {entry.name for entry in phantom.folder.iterdir()}
-    assert names == {
-        "pre_bold.nii.gz", "pre_bold.json", "pre_tumor.seg.nrrd", "post_bold.nii.gz", "post_bold.json",
-        "post_tumor.seg.nrrd", "truth.csv", "phantom.json",
+    per_time_point = (
+        "bold.nii.gz", "bold.json", "tumor.seg.nrrd", "asl.nii.gz", "asl.json", "aslcontext.tsv", "t1ce.nii.gz",
+        "t1ce.seg.nrrd",
+    )  # fmt: skip
+    assert names == {f"{point}_{name}" for point in ("pre", "post") for name in per_time_point} | {
+        "truth.csv", "patient.yaml", "phantom.json",
     }  # fmt: skip
     sidecar = json.loads((phantom.folder / "pre_bold.json").read_text())
     assert sidecar["EchoTime"] == pytest.approx([0.00671, 0.01342, 0.02013, 0.02684, 0.03355])
@@ -194,7 +197,8 @@ def test_run_writes_every_result(measured):
 
 def test_measured_tumor_is_the_phantom_s(measured, phantom):
     with (phantom.folder / "truth.csv").open() as stream:
-        truth = {(row["time_point"], row["region"]): float(row["r2star_hz"]) for row in csv.DictReader(stream)}
+        rows = [row for row in csv.DictReader(stream) if row["what"] == "R2*"]
+    truth = {(row["time_point"], row["region"]): float(row["value"]) for row in rows}
     region = measured.summary["region"]
     # Within three of its own standard errors of what is true of the very region that the rule selects.
     expected = truth["pre", "tumor less necrosis, largest slice"]

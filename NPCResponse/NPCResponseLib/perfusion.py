@@ -5,23 +5,27 @@ is corrected silently: every number that enters the result is a :class:`Paramete
 """
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from .asl_series import AslSeries
 from .blood_flow_formula import continuous_flow_per_signal
-from .kinetic_model import ModelBias, fit_kinetic_model, single_delay_bias
+from .errors import InputError
+from .kinetic_model import KineticFit, ModelBias, fit_kinetic_model, single_delay_bias
 from .perfusion_images import Differences, ImagePairs, outlier_pairs, pair_images
 from .perfusion_parameters import (
     KineticFacts,
     Parameter,
     PerfusionModel,
     PerfusionSettings,
+    formula_in_words,
     resolve_parameters,
     with_typed_delays,
 )
+from .perfusion_quality import PerfusionQuality, Tally, flow_warnings, pair_warnings
 from .voxel_status import StatusCode
 
 __all__ = [
@@ -37,10 +41,10 @@ __all__ = [
 ]
 
 NEGATIVE_SE = 2.0  # below zero by so many standard errors: more than noise
-SWAPPED_FRACTION = 0.6  # of voxels with negative flow: control and label are the other way round
 M0_PERCENTILE = 98.0
 PERCENTILE_SAMPLE = 200_000  # voxels are enough to know a percentile
-CHUNK_VOXELS = 16_384
+FIT_CHUNK_VOXELS = 512  # the search of more would not stay in the processor's cache
+EARLY_FRACTION = 0.25  # of voxels with flow: worth a sentence
 
 
 class PerfusionStatus(StatusCode):
@@ -79,33 +83,13 @@ HAS_VALUE = np.array([code.is_fitted for code in PerfusionStatus])  # by status 
 
 
 @dataclass(frozen=True)
-class PerfusionQuality:
-    """How much of the image the noise rules; of voxels with enough M0.
-
-    Attributes:
-        n_pairs, n_pairs_dropped: control-label pairs (or ready differences) that there are and that were left out.
-        outlier_pairs: numbers (from 0) of pairs that deviate, dropped or not.
-        negative_fraction: share of voxels with flow below zero.
-        spatial_cov: standard deviation over mean of the flow.
-        temporal_snr: median of mean over standard deviation of the repeated differences; None without repeats.
-    """
-
-    n_pairs: int
-    n_pairs_dropped: int
-    outlier_pairs: tuple[int, ...]
-    negative_fraction: float | None
-    spatial_cov: float | None
-    temporal_snr: float | None
-    n_mask_voxels: int
-
-
-@dataclass(frozen=True)
 class PerfusionMap:
     """Maps and facts of one quantification. Maps are KJI, float32, and 0 where a voxel has no value.
 
     Attributes:
         tbf_ml_per_100g_min: tumor blood flow.
-        standard_error: of it, from the repeats (and from the fit for several delays); None without.
+        standard_error: of it, from the repeats (and from the fit for several delays); None without. It contains the
+            noise of M0 where that was repeated, else not.
         status: uint8, one :class:`PerfusionStatus` per voxel.
         delta_m: mean control - label, in image units, unscaled; for several delays over all of them.
         m0: proton density image as it enters the formula; None for a vendor's flow map, as is delta_m.
@@ -131,6 +115,10 @@ class PerfusionMap:
     model_bias: ModelBias | None
     formula: str
     warnings: tuple[str, ...] = ()
+
+    def confidence_factor(self, level: float = 0.95) -> float:
+        """Half-width of a voxel's confidence interval in standard errors, by Student's t; nan without any."""
+        return float(special.stdtrit(self.degrees_of_freedom, 0.5 + level / 2))
 
 
 def tumor_blood_flow(
@@ -197,204 +185,212 @@ def iter_quantify_perfusion(
     images = with_typed_delays(images, settings.post_labeling_delay_ms, series.name)
     facts = resolve_parameters(series, settings, images)
     m0 = images.mean_m0()
-    in_mask = _m0_mask(m0, settings.m0_threshold_fraction) if mask is None else mask & (m0 > 0)
+    in_mask = _usable_m0(m0, settings.m0_threshold_fraction, mask)
     yield 0.05
     differences = Differences(images, facts.perfusion_scale)
-    outliers, warnings = yield from _find_outliers(differences, in_mask)
+    outliers = yield from outlier_pairs(differences, in_mask)
     kept = differences.without(outliers) if settings.drop_outlier_pairs else differences
-    corrected_m0 = np.where(in_mask, m0 / facts.m0_recovery, 0).astype(np.float32)
-    maps = _Maps(series.shape_kji, in_mask, facts.model)
-    slices = range(series.shape_kji[0])
-    for k in slices:
-        maps.quantify_slice(k, kept, corrected_m0[k], facts)
-        yield 0.2 + 0.8 * (k + 1) / len(slices)
-    quality = maps.quality(kept, differences.n_pairs, outliers)
+    maps = _Maps(kept, m0, in_mask, facts)
+    n_slices = series.shape_kji[0]
+    for k in range(n_slices):
+        for share in maps.quantify_slice(k):
+            yield 0.2 + 0.8 * (k + share) / n_slices
+    quality = maps.quality(differences.n_pairs, outliers)
+    has_errors = not math.isnan(maps.degrees_of_freedom)
     return PerfusionMap(
         tbf_ml_per_100g_min=maps.tbf,
-        standard_error=maps.standard_error if maps.has_errors else None,
+        standard_error=maps.standard_error if has_errors else None,
         status=maps.status,
         delta_m=maps.delta_m,
-        m0=corrected_m0,
+        m0=maps.m0,
         transit_time_ms=maps.transit,
-        transit_time_se_ms=maps.transit_se if maps.has_errors else None,
+        transit_time_se_ms=maps.transit_se if has_errors else None,
         model=facts.model,
         parameters=facts.parameters,
         quality=quality,
         degrees_of_freedom=maps.degrees_of_freedom,
         model_bias=_bias(facts),
-        formula=_formula(facts),
-        warnings=(*images.warnings, *facts.warnings, *warnings, *_flow_warnings(quality)),
+        formula=formula_in_words(facts),
+        warnings=(
+            *images.warnings,
+            *facts.warnings,
+            *pair_warnings(quality),
+            *maps.warnings(),
+            *flow_warnings(quality),
+        ),
     )
 
 
-def _m0_mask(m0: np.ndarray, fraction: float) -> np.ndarray:
-    """Voxels with so much proton density that a ratio to it means something."""
+def _usable_m0(m0: np.ndarray, fraction: float, mask: np.ndarray | None) -> np.ndarray:
+    """Voxels with so much proton density that a ratio to it means something; or those of a given mask with any."""
+    if mask is not None:
+        if np.shape(mask) != m0.shape:
+            raise InputError("the mask differs in size from the images", remedy="Resample it to their grid first")
+        return np.asarray(mask, dtype=bool) & (m0 > 0) & (m0 < np.inf)
     sample = m0.ravel()[:: max(1, m0.size // PERCENTILE_SAMPLE)]
-    sample = sample[sample > 0]
-    return m0 > (fraction * np.percentile(sample, M0_PERCENTILE) if sample.size else 0)
-
-
-def _find_outliers(differences: Differences, in_mask: np.ndarray):
-    """Numbers of pairs that deviate, and a sentence about them."""
-    outliers = yield from outlier_pairs(differences, in_mask)
-    if not outliers:
-        return (), ()
-    numbers = ", ".join(str(n + 1) for n in outliers)
-    return outliers, (f"Control-label pairs that deviate from the others: {numbers} (of {differences.n_pairs}).",)
+    sample = sample[(sample > 0) & (sample < np.inf)]
+    return (m0 > (fraction * np.percentile(sample, M0_PERCENTILE) if sample.size else 0)) & (m0 < np.inf)
 
 
 class _Maps:
     """The maps while they are filled, slice by slice."""
 
-    def __init__(self, shape, in_mask: np.ndarray, model: PerfusionModel):
-        self.in_mask, self.model = in_mask, model
-        self.tbf = np.zeros(shape, dtype=np.float32)
-        self.standard_error = np.zeros(shape, dtype=np.float32)
-        self.delta_m = np.zeros(shape, dtype=np.float32)
-        self.status = np.where(in_mask, PerfusionStatus.OK, PerfusionStatus.LOW_M0).astype(np.uint8)
-        is_kinetic = model is PerfusionModel.KINETIC
-        self.transit = np.zeros(shape, dtype=np.float32) if is_kinetic else None
-        self.transit_se = np.zeros(shape, dtype=np.float32) if is_kinetic else None
-        self.has_errors, self.degrees_of_freedom = False, math.nan
-        self._snr: list[np.ndarray] = []
+    def __init__(self, differences: Differences, m0: np.ndarray, in_mask: np.ndarray, facts: KineticFacts):
+        self.differences, self.in_mask, self.facts = differences, in_mask, facts
+        shape, is_kinetic = m0.shape, facts.model is PerfusionModel.KINETIC
+        self.tbf, self.standard_error, self.delta_m = (np.zeros(shape, dtype=np.float32) for _ in range(3))
+        self.transit, self.transit_se = (np.zeros(shape, dtype=np.float32) if is_kinetic else None for _ in range(2))
+        self.m0 = np.where(in_mask, m0, np.float32(0))
+        if facts.m0_recovery != 1:
+            self.m0 /= np.float32(facts.m0_recovery)
+        self.status = np.full(shape, PerfusionStatus.LOW_M0, dtype=np.uint8)
+        self.status[~np.isfinite(m0)] = PerfusionStatus.NON_FINITE
+        self.degrees_of_freedom = self._degrees_of_freedom()
+        self._tally = Tally()
+        self._n_with_flow = self._n_early = 0
 
-    def quantify_slice(self, k: int, differences: Differences, m0: np.ndarray, facts: KineticFacts) -> None:
-        voxels = self.in_mask[k]
-        if not voxels.any():
-            return
-        stack = differences.of_slice(k, voxels)  # (pairs, n), in image units of the M0
-        self.delta_m[k][voxels] = np.nan_to_num(stack.mean(axis=0), nan=0.0, posinf=0.0, neginf=0.0)
-        signal = stack / m0[voxels]
-        with np.errstate(invalid="ignore", over="ignore"):
-            if self.model is PerfusionModel.KINETIC:
-                flow, error, extra = self._fit(k, signal, differences, facts)
-            else:
-                flow, error, extra = self._single(k, signal, differences.images.m0_error(k, voxels), facts)
-        finite = np.isfinite(flow)
-        status = np.where(finite, extra, PerfusionStatus.NON_FINITE).astype(np.uint8)
-        limit = -NEGATIVE_SE * error if self.has_errors else 0.0
-        with np.errstate(invalid="ignore"):
-            status[(status == PerfusionStatus.OK) & (flow < limit)] = PerfusionStatus.NEGATIVE
-        self.status[k][voxels] = status
-        usable = HAS_VALUE[status]
-        self.tbf[k][voxels] = np.where(usable, flow, 0)
-        self.standard_error[k][voxels] = np.where(usable & np.isfinite(error), error, 0)
+    def _degrees_of_freedom(self) -> float:
+        """Of the standard errors; nan where nothing tells them."""
+        n_parameters = 2 if self.facts.model is PerfusionModel.KINETIC else 1
+        free = self.differences.n_pairs - n_parameters
+        return float(free) if free > 0 and not self.facts.is_paired_by_means else math.nan
 
-    def _single(self, k: int, signal: np.ndarray, m0_relative_error, facts: KineticFacts):
-        """Eq. 2 of the mean difference, and its standard error from the repeats."""
-        factor = facts.flow_per_signal(k)
-        n_pairs = len(signal)
-        mean = signal.mean(axis=0)
-        flow = np.float32(factor) * mean
-        error = np.zeros(flow.shape, dtype=np.float32)
-        if n_pairs > 1 and not facts.is_paired_by_means:
-            spread = signal.std(axis=0, ddof=1)
-            error = factor * np.hypot(spread / math.sqrt(n_pairs), mean * m0_relative_error)
-            self._remember_snr(mean, spread)
-            self.has_errors, self.degrees_of_freedom = True, n_pairs - 1.0
-        return flow, error, np.zeros(flow.shape, dtype=np.uint8)
+    def quantify_slice(self, k: int) -> Generator[float, None, None]:
+        """Fill slice ``k``, yielding the share of it that is done."""
+        if self.in_mask[k].any():
+            with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                if self.facts.model is PerfusionModel.KINETIC:
+                    yield from self._fit(k)
+                else:
+                    self._single(k)
+        yield 1.0
 
-    def _fit(self, k: int, signal: np.ndarray, differences: Differences, facts: KineticFacts):
+    # -- one delay --
+
+    def _single(self, k: int) -> None:
+        """Eq. 2 of the mean difference, and its standard error from the repeats; the whole slice at once."""
+        voxels = self.in_mask[k].reshape(-1)
+        stack = self.differences.of_slice(k)
+        n_pairs = len(stack)
+        mean = stack[0] if n_pairs == 1 else stack.mean(axis=0)
+        per_signal = np.float32(self.facts.flow_per_signal(k)) / self.m0[k].reshape(-1)  # inf outside of the mask
+        flow, error = mean * per_signal, None
+        if not math.isnan(self.degrees_of_freedom):
+            if n_pairs > 1:
+                stack -= mean
+            spread = np.sqrt(np.einsum("pv,pv->v", stack, stack) / np.float32(n_pairs - 1))
+            error = spread * (per_signal / np.float32(math.sqrt(n_pairs)))
+            error = self._with_m0_error(k, flow, error)
+            self._tally.remember_snr(mean, spread, voxels)
+        status = np.zeros(flow.shape, dtype=np.uint8)
+        self._store(k, np.where(voxels, flow, 0), error, mean, status)
+
+    def _with_m0_error(self, k: int, flow: np.ndarray, error: np.ndarray) -> np.ndarray:
+        if len(self.differences.images.m0) < 2:
+            return error
+        everywhere = np.ones(self.in_mask[k].shape, dtype=bool)
+        return np.hypot(error, flow * self.differences.images.m0_error(k, everywhere)).astype(np.float32)
+
+    def _store(self, k: int, flow, error, delta_m, status) -> None:
+        """Arrays of all voxels of the slice; ``status`` of those in the mask, before flow is looked at."""
+        voxels = self.in_mask[k].reshape(-1)
+        status[~np.isfinite(flow)] = PerfusionStatus.NON_FINITE
+        limit = np.float32(0) if error is None else -np.float32(NEGATIVE_SE) * error
+        status[(status == PerfusionStatus.OK) & (flow < limit)] = PerfusionStatus.NEGATIVE
+        usable = voxels & HAS_VALUE[status]
+        shape = self.in_mask[k].shape
+        np.copyto(self.tbf[k], flow.reshape(shape), where=usable.reshape(shape), casting="same_kind")
+        np.copyto(self.delta_m[k], delta_m.reshape(shape), where=(voxels & np.isfinite(delta_m)).reshape(shape))
+        if error is not None:
+            shown = (usable & np.isfinite(error)).reshape(shape)
+            np.copyto(self.standard_error[k], error.reshape(shape), where=shown, casting="same_kind")
+        np.copyto(self.status[k], status.reshape(shape), where=self.in_mask[k])
+        self._tally.add(self.tbf[k], usable)
+
+    # -- several delays --
+
+    def _fit(self, k: int) -> Generator[float, None, None]:
         """The general kinetic model, some thousand voxels at a time."""
-        delays, group = np.unique(differences.delays_ms, return_inverse=True)
+        inside = np.flatnonzero(self.in_mask[k])
+        stack = self.differences.of_slice(k)[:, inside]
+        delta_m = stack.mean(axis=0)
+        stack = stack / self.m0[k].reshape(-1)[inside]
+        delays, group = np.unique(self.differences.delays_ms, return_inverse=True)
         n_repeats = np.bincount(group)
-        means = np.stack([signal[group == n].mean(axis=0) for n in range(len(delays))]).astype(np.float64)
-        within = sum(((signal[group == n] - means[n]) ** 2).sum(axis=0) for n in range(len(delays)))
-        parts = []
-        for start in range(0, signal.shape[1], CHUNK_VOXELS):
-            part = slice(start, start + CHUNK_VOXELS)
-            fit = fit_kinetic_model(
-                np.nan_to_num(means[:, part]),
-                delays + facts.slice_time_ms(k),
-                facts.constants,
-                n_repeats=n_repeats,
-                within_sum_of_squares=within[part] if n_repeats.max() > 1 else None,
+        means = np.stack([stack[group == n].mean(axis=0, dtype=np.float64) for n in range(len(delays))])
+        within = sum(((stack[group == n] - means[n]) ** 2).sum(axis=0) for n in range(len(delays)))
+        has_repeats = n_repeats.max() > 1
+        if has_repeats:
+            spread = np.sqrt(within / (n_repeats.sum() - len(delays)))
+            self._tally.remember_snr(means.mean(axis=0), spread, np.ones(spread.shape, dtype=bool))
+        finite = np.isfinite(means).all(axis=0)
+        fits = []
+        for start in range(0, inside.size, FIT_CHUNK_VOXELS):
+            part = slice(start, start + FIT_CHUNK_VOXELS)
+            fits.append(
+                fit_kinetic_model(
+                    np.where(finite[part], means[:, part], 0),
+                    delays + self.facts.slice_time_ms(k),
+                    self.facts.constants,
+                    n_repeats=n_repeats,
+                    within_sum_of_squares=np.where(finite[part], within[part], 0) if has_repeats else None,
+                )
             )
-            parts.append(fit)
-        if n_repeats.max() > 1:
-            pooled = np.sqrt(within / (n_repeats.sum() - len(delays)))
-            self._remember_snr(means.mean(axis=0), pooled)
-        flow, error, transit, transit_se, at_limit = (
-            np.concatenate([getattr(fit, name) for fit in parts])
+            yield part.stop / (inside.size + FIT_CHUNK_VOXELS)
+        self._store_fit(k, inside, fits, finite, delta_m)
+
+    def _store_fit(self, k: int, inside, fits: list[KineticFit], finite, delta_m) -> None:
+        flow, flow_se, transit, transit_se, at_limit, is_late, is_early = (
+            np.concatenate([getattr(fit, name) for fit in fits])
             for name in (
-                "tbf_ml_per_100g_min",
-                "tbf_se",
-                "transit_time_ms",
-                "transit_time_se_ms",
-                "transit_time_at_limit",
+                *("tbf_ml_per_100g_min", "tbf_se", "transit_time_ms", "transit_time_se_ms"),
+                *("transit_time_at_limit", "is_late", "is_early"),
             )
         )
-        flow = np.where(np.isfinite(means).all(axis=0), flow, np.nan)
-        self.degrees_of_freedom = parts[0].degrees_of_freedom
-        self.has_errors = self.degrees_of_freedom > 0
-        late = transit >= delays.max()
-        extra = np.where(late, PerfusionStatus.LATE_ARRIVAL, PerfusionStatus.OK).astype(np.uint8)
-        extra[~np.isfinite(error) & ~at_limit] = PerfusionStatus.NOT_FITTED
-        voxels = self.in_mask[k]
-        shown = np.isfinite(flow) & (extra != PerfusionStatus.NOT_FITTED)
-        self.transit[k][voxels] = np.where(shown, transit, 0)
-        self.transit_se[k][voxels] = np.where(shown & np.isfinite(transit_se), transit_se, 0)
-        return flow, error, extra
+        status = np.where(is_late, PerfusionStatus.LATE_ARRIVAL, PerfusionStatus.OK).astype(np.uint8)
+        has_errors = not math.isnan(self.degrees_of_freedom)
+        if has_errors:
+            status[~np.isfinite(flow_se) & ~at_limit] = PerfusionStatus.NOT_FITTED
+        status[~np.isfinite(flow)] = PerfusionStatus.NOT_FITTED
+        shown = finite & (status != PerfusionStatus.NOT_FITTED)
+        has_flow = shown & (flow > NEGATIVE_SE * flow_se) if has_errors else shown
+        self._n_with_flow += np.count_nonzero(has_flow)
+        self._n_early += np.count_nonzero(has_flow & is_early)
+        flow = np.where(finite, flow, np.nan)
 
-    def _remember_snr(self, mean: np.ndarray, spread: np.ndarray) -> None:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = mean / spread
-        self._snr.append(ratio[np.isfinite(ratio)])
+        def spread_out(values, where=True):
+            whole = np.zeros(self.in_mask[k].size, dtype=np.float32)
+            whole[inside] = np.where(where, values, 0)
+            return whole
 
-    def quality(self, kept: Differences, n_pairs: int, outliers: Sequence[int]) -> PerfusionQuality:
-        flow = self.tbf[HAS_VALUE[self.status]]
-        mean = flow.mean(dtype=np.float64) if flow.size else 0.0
-        ratios = np.concatenate(self._snr) if self._snr else np.empty(0)
-        return PerfusionQuality(
-            n_pairs=n_pairs,
-            n_pairs_dropped=n_pairs - kept.n_pairs,
-            outlier_pairs=tuple(outliers),
-            negative_fraction=float(np.mean(flow < 0)) if flow.size else None,
-            spatial_cov=float(flow.std(dtype=np.float64) / mean) if mean > 0 else None,
-            temporal_snr=float(np.median(ratios)) if ratios.size else None,
-            n_mask_voxels=int(np.count_nonzero(self.in_mask)),
-        )
+        shape = self.in_mask[k].shape
+        self.transit[k] = spread_out(transit, shown).reshape(shape)
+        self.transit_se[k] = spread_out(transit_se, shown & np.isfinite(transit_se)).reshape(shape)
+        error = self._with_m0_error(k, spread_out(flow), spread_out(flow_se)) if has_errors else None
+        self._store(k, spread_out(flow), error, spread_out(delta_m), spread_out(status).astype(np.uint8))
 
+    # -- all --
 
-def _flow_warnings(quality: PerfusionQuality) -> tuple[str, ...]:
-    if not quality.n_mask_voxels:
-        return ("No voxel has enough M0: the map is empty. Check the M0 image.",)
-    if quality.negative_fraction is not None and quality.negative_fraction > SWAPPED_FRACTION:
-        return (
-            f"{quality.negative_fraction:.0%} of the voxels have negative flow: control and label are probably "
-            "swapped. Swap their roles.",
-        )
-    return ()
+    def quality(self, n_pairs: int, outliers: tuple[int, ...]) -> PerfusionQuality:
+        n_dropped = n_pairs - self.differences.n_pairs
+        return self._tally.quality(n_pairs, n_dropped, outliers, int(np.count_nonzero(self.in_mask)))
+
+    def warnings(self) -> tuple[str, ...]:
+        found = []
+        if not math.isnan(self.degrees_of_freedom) and len(self.differences.images.m0) == 1:
+            found.append("The standard error does not contain the noise of M0: there is one M0 image.")
+        if self._n_early > EARLY_FRACTION * max(1, self._n_with_flow):
+            found.append(
+                f"In {self._n_early / self._n_with_flow:.0%} of the voxels with flow blood arrived before the shortest "
+                "delay: their transit time is hardly known, their flow to some percent. Shorter delays would tell."
+            )
+        return tuple(found)
 
 
 def _bias(facts: KineticFacts) -> ModelBias | None:
     if facts.model is not PerfusionModel.SINGLE_DELAY:
         return None
     return single_delay_bias(facts.delay_ms, facts.constants, lambda signal: signal * facts.flow_per_signal(None))
-
-
-def _formula(facts: KineticFacts) -> str:
-    constants = facts.constants
-    efficiency = f"{constants.labeling_efficiency:.4g}"
-    if facts.model is PerfusionModel.KINETIC:
-        return (
-            "Buxton 1998: (control - label)/M0 = 2 alpha f/lambda exp(-ATT/T1blood) [block of tau convolved with "
-            f"exp(-t/T1')], 1/T1' = 1/T1tissue + f/lambda; alpha {efficiency}, lambda "
-            f"{constants.partition_coefficient_ml_per_g:g}, T1blood {constants.t1_blood_ms:g} ms, T1tissue "
-            f"{constants.t1_tissue_ms:g} ms, tau {constants.label_duration_ms:g} ms"
-        )
-    if facts.is_pulsed:
-        return (
-            "TBF = 6000 lambda (control - label) exp(TI/T1blood) / (2 alpha TI1 M0) = 6000 x "
-            f"{constants.partition_coefficient_ml_per_g:g} x (control - label) x exp({facts.delay_ms:g}/"
-            f"{constants.t1_blood_ms:g}) / (2 x {efficiency} x {constants.label_duration_ms / 1000:g} x M0)"
-        )
-    return (
-        "TBF = 6000 lambda (control - label) exp(PLD/T1blood) / (2 alpha T1blood M0 (1 - exp(-tau/T1blood))) = 6000 x "
-        f"{constants.partition_coefficient_ml_per_g:g} x (control - label) x exp({facts.delay_ms:g}/"
-        f"{constants.t1_blood_ms:g}) / (2 x {efficiency} x {constants.t1_blood_ms / 1000:g} x M0 x (1 - exp(-"
-        f"{constants.label_duration_ms:g}/{constants.t1_blood_ms:g})))"
-    )
 
 
 def _vendor_map(series: AslSeries, images: ImagePairs) -> PerfusionMap:
@@ -405,17 +401,9 @@ def _vendor_map(series: AslSeries, images: ImagePairs) -> PerfusionMap:
     status[finite & (flow == 0)] = PerfusionStatus.LOW_M0
     status[finite & (flow < 0)] = PerfusionStatus.NEGATIVE
     values = np.nan_to_num(flow, nan=0.0, posinf=0.0, neginf=0.0)
-    inside = values[status != PerfusionStatus.LOW_M0]
-    mean = float(inside.mean()) if inside.size else 0.0
-    quality = PerfusionQuality(
-        n_pairs=0,
-        n_pairs_dropped=0,
-        outlier_pairs=(),
-        negative_fraction=float(np.mean(inside < 0)) if inside.size else None,
-        spatial_cov=float(inside.std() / mean) if mean > 0 else None,
-        temporal_snr=None,
-        n_mask_voxels=int(inside.size),
-    )
+    tally, inside = Tally(), status != PerfusionStatus.LOW_M0
+    tally.add(values, inside & finite)
+    quality = tally.quality(0, 0, (), int(np.count_nonzero(inside)))
     return PerfusionMap(
         tbf_ml_per_100g_min=values,
         standard_error=None,

@@ -12,6 +12,7 @@ from .errors import InputError
 MIN_PAIRS_FOR_OUTLIERS = 4
 OUTLIER_Z = 3.5  # robust z score, as is usual with the median absolute deviation (Iglewicz and Hoaglin 1993)
 MAD_TO_SD = 1.4826
+OUTLIER_SAMPLE = 20_000  # voxels tell well enough whether a pair is odd
 # Motion and swallowing change the difference by a multiple; a deviation of so little is none, however alike the others.
 MIN_OUTLIER_RATIO = 1.5
 
@@ -37,17 +38,17 @@ class ImagePairs:
     warnings: tuple[str, ...] = field(default=())
 
     def mean_m0(self) -> np.ndarray:
-        """float32, KJI; what is not finite is 0."""
-        total = np.zeros(self.m0[0].shape, dtype=np.float32)
-        for image in self.m0:
-            total += image.astype(np.float32)
-        return np.nan_to_num(total / np.float32(len(self.m0)), nan=0.0, posinf=0.0, neginf=0.0)
+        """float32, KJI; as the images not finite here and there."""
+        total = self.m0[0].astype(np.float32)
+        for image in self.m0[1:]:
+            total += image
+        return total if len(self.m0) == 1 else total / np.float32(len(self.m0))
 
     def m0_error(self, k: int, voxels: np.ndarray) -> np.ndarray | float:
         """Relative standard error of M0 in a slice, from its repeats; 0 when there is one image and it is not known."""
         if len(self.m0) < 2:
             return 0.0
-        stack = np.stack([image[k][voxels] for image in self.m0]).astype(np.float32)
+        stack = np.stack([image[k][voxels] for image in self.m0]).astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             return stack.std(axis=0, ddof=1) / math.sqrt(len(stack)) / stack.mean(axis=0)
 
@@ -56,8 +57,9 @@ def pair_images(series: AslSeries) -> ImagePairs:
     """Sort a series by roles. Never by position: scanners interleave, block and reverse as they like.
 
     Raises:
-        InputError: nothing to subtract, only one of control and label, no M0.
+        InputError: images of different shapes, nothing to subtract, only one of control and label, no M0.
     """
+    _check_shapes(series)
     controls, labels = series.indices(AslRole.CONTROL), series.indices(AslRole.LABEL)
     ready, flows, m0 = (series.indices(role) for role in (AslRole.DIFFERENCE, AslRole.FLOW, AslRole.M0))
     where = series.name
@@ -89,6 +91,23 @@ def pair_images(series: AslSeries) -> ImagePairs:
         delays_ms=tuple(series.post_labeling_delays_ms[n] for n in ready),
         m0=images,
     )
+
+
+def _check_shapes(series: AslSeries) -> None:
+    shapes = {volume.shape for volume in series.volumes}
+    if len(shapes) > 1:
+        found = " and ".join(" x ".join(str(length) for length in reversed(shape)) for shape in sorted(shapes))
+        raise InputError(
+            f"the images differ in size ({found})", where=series.name, remedy="Resample them to one grid first"
+        )
+    n_volumes = len(series.volumes)
+    for what, values in (("roles", series.roles), ("delays", series.post_labeling_delays_ms)):
+        if len(values) != n_volumes:
+            raise InputError(
+                f"{len(values)} {what} were given for {n_volumes} images",
+                where=series.name,
+                remedy="Give one per image",
+            )
 
 
 def _flow(series: AslSeries, flows: Sequence[int]) -> ImagePairs:
@@ -159,42 +178,60 @@ class Differences:
         lost = {self.images.delays_ms[n] for n in self.kept} - {self.images.delays_ms[n] for n in kept}
         return self if lost or not kept else replace(self, kept=kept)
 
-    def of_slice(self, k: int, voxels: np.ndarray) -> np.ndarray:
-        """(pairs, n) float32 of the voxels of a slice. Converted first: unsigned integers must not wrap around."""
-        rows = []
-        for n in self.kept:
-            first, second = self.images.pairs[n]
-            values = first[k][voxels].astype(np.float32)
-            if second is not None:
-                values -= second[k][voxels].astype(np.float32)
-            rows.append(values)
-        stack = np.stack(rows)
-        return stack if self.scale == 1 else stack / np.float32(self.scale)
+    def of_slice(self, k: int, voxels: np.ndarray | None = None) -> np.ndarray:
+        """(pairs, n) float32, voxels of a slice (all, or those of a boolean mask) in the units of M0."""
+        shape = self.images.pairs[self.kept[0]][0][k].shape
+        stack = np.empty((self.n_pairs, *shape), dtype=np.float32)
+        for image, n in zip(stack, self.kept, strict=True):
+            self._subtract(n, k, image)
+        return stack.reshape(self.n_pairs, -1) if voxels is None else stack[:, voxels]
+
+    def at(self, indices_kji: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+        """(pairs, n) float32, some voxels of all slices."""
+        stack = np.empty((self.n_pairs, len(indices_kji[0])), dtype=np.float32)
+        for row, n in zip(stack, self.kept, strict=True):
+            self._subtract(n, indices_kji, row)
+        return stack
+
+    def _subtract(self, n: int, part, out: np.ndarray) -> None:
+        """Of a pair. In floating point from the start: unsigned integers would wrap around, and float64 images keep
+        their digits until the large common signal is gone."""
+        first, second = self.images.pairs[n]
+        if second is None:
+            out[...] = first[part]
+        else:
+            precision = np.result_type(first, second, np.float32)
+            np.subtract(first[part], second[part], out=out, dtype=precision, casting="same_kind")
+        if self.scale != 1:
+            out /= np.float32(self.scale)
 
 
 def outlier_pairs(differences: Differences, in_mask: np.ndarray) -> Generator[float, None, tuple[int, ...]]:
     """Numbers of pairs whose difference deviates from the median of those of the same delay.
 
-    The mean absolute deviation over the mask is compared between pairs by a robust z score. Fewer than four pairs of a
-    delay cannot tell which one is odd.
+    The mean absolute deviation over a sample of the mask is compared between pairs by a robust z score. Fewer than four
+    pairs of a delay cannot tell which one is odd.
     """
-    delays = np.array([np.nan if delay is None else delay for delay in differences.images.delays_ms])
-    groups = [np.flatnonzero((delays == delay) | (np.isnan(delays) & np.isnan(delay))) for delay in np.unique(delays)]
+    delays = differences.delays_ms
+    groups = [np.flatnonzero(delays == delay) for delay in np.unique(delays)]
     groups = [group for group in groups if len(group) >= MIN_PAIRS_FOR_OUTLIERS]
-    if not groups or differences.images.by_means:
+    if not groups or differences.images.by_means or not in_mask.any():
         return ()
-    deviation = np.zeros(len(delays))
-    for k in range(len(in_mask)):
-        if in_mask[k].any():
-            stack = np.nan_to_num(differences.of_slice(k, in_mask[k]))
-            for group in groups:
-                center = np.median(stack[group], axis=0)
-                deviation[group] += np.abs(stack[group] - center).sum(axis=1)
-        yield 0.05 + 0.15 * (k + 1) / len(in_mask)
+    inside = np.flatnonzero(in_mask)
+    sample = np.unravel_index(inside[:: max(1, inside.size // OUTLIER_SAMPLE)], in_mask.shape)
     odd: list[int] = []
-    for group in groups:
-        scores = deviation[group]
-        usual = np.median(scores)
-        spread = MAD_TO_SD * np.median(np.abs(scores - usual))
-        odd += [int(n) for n in group[(scores - usual > OUTLIER_Z * spread) & (scores > MIN_OUTLIER_RATIO * usual)]]
+    for done, group in enumerate(groups, start=1):
+        stack = replace(differences, kept=tuple(int(n) for n in group)).at(sample)
+        stack = stack[:, np.isfinite(stack).all(axis=0)]
+        if stack.size:
+            odd += [int(n) for n in group[_deviates(stack)]]
+        yield 0.05 + 0.15 * done / len(groups)
     return tuple(sorted(odd))
+
+
+def _deviates(stack: np.ndarray) -> np.ndarray:
+    """Which rows are unlike the others."""
+    scores = np.abs(stack - np.median(stack, axis=0)).mean(axis=1, dtype=np.float64)
+    usual = np.median(scores)
+    spread = MAD_TO_SD * np.median(np.abs(scores - usual))
+    return (scores - usual > OUTLIER_Z * spread) & (scores > MIN_OUTLIER_RATIO * usual)

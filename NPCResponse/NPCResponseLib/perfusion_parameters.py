@@ -16,20 +16,24 @@ from .perfusion_images import ImagePairs
 PAPER = "default of Liu 2022"
 T1_BLOOD_MS = {1.5: 1350.0, 3.0: 1650.0}
 FIELD_TOLERANCE_T = 0.2
+LARGEST_FIELD_T, LARGEST_SCALE = 30.0, 1e6  # beyond it is a slip of the pen
 LABELING_EFFICIENCY = {LabelingType.PCASL: 0.85, LabelingType.CASL: 0.68, LabelingType.PASL: 0.98}
 EFFICIENCY_SOURCE = {
     LabelingType.PCASL: PAPER,
-    LabelingType.CASL: "default for CASL (Alsop 2015)",
+    LabelingType.CASL: "default for CASL with an amplitude-modulated control (Wang 2005)",
     LabelingType.PASL: "default for PASL (Alsop 2015)",
 }
 PARTITION_COEFFICIENT_ML_PER_G = 0.9
 T1_TISSUE_MS = 1200.0
+T1_TISSUE_SOURCE = "assumed, as in the formula of GE's product"
+BACKGROUND_SUPPRESSION_EFFICIENCY = 0.95
 LONG_REPETITION_TIME_MS = 5000.0  # recovered by 98 % at a T1 of 1.2 s
 SECONDS_BELOW = 10.0  # a time in ms that is smaller was given in seconds
 M0_THRESHOLD_FRACTION = 0.25
 # Lu et al., Magn Reson Med 2004;52:679-682: R1 of arterial blood at 3 T, per second.
 R1_PER_HEMATOCRIT, R1_OF_PLASMA = 0.52, 0.38
-HEMATOCRIT_RANGE = (0.15, 0.65)
+HEMATOCRIT_MEASURED = (0.38, 0.46)  # where Lu et al. measured it
+HEMATOCRIT_RANGE = (0.15, 0.65)  # of living patients
 
 
 class PerfusionModel(enum.Enum):
@@ -57,6 +61,7 @@ class PerfusionSettings:
         post_labeling_delay_ms: one delay for all, or one per pair in their order. For PASL the inversion time.
         label_duration_ms: tau; for PASL the bolus duration. It has no default.
         hematocrit: fraction; gives T1 of blood at 3 T (Lu 2004) unless t1_blood_ms is given.
+        labeling_efficiency: of the labeling alone; what suppression pulses cost comes on top.
         n_background_suppression_pulses: each leaves background_suppression_efficiency of the label.
         m0_repetition_time_ms: below 5 s M0 is corrected for saturation; 0 switches that off.
         m0_is_saturation_recovery: M0 follows a saturation pulse by that time (GE): corrected at any length.
@@ -69,7 +74,7 @@ class PerfusionSettings:
     t1_blood_ms: float | None = None
     hematocrit: float | None = None
     labeling_efficiency: float | None = None
-    background_suppression_efficiency: float = 0.95
+    background_suppression_efficiency: float = BACKGROUND_SUPPRESSION_EFFICIENCY
     n_background_suppression_pulses: int | None = None
     partition_coefficient_ml_per_g: float | None = None
     post_labeling_delay_ms: float | tuple[float, ...] | None = None
@@ -93,7 +98,8 @@ class PerfusionSettings:
         _check_range("labeling efficiency", self.labeling_efficiency, 0, 1)
         _check_range("background suppression efficiency", self.background_suppression_efficiency, 0, 1)
         _check_range("partition coefficient", self.partition_coefficient_ml_per_g, 0, 2)
-        _check_range("perfusion scale", self.perfusion_scale, 0, math.inf)
+        _check_range("perfusion scale", self.perfusion_scale, 0, LARGEST_SCALE)
+        _check_range("field strength in tesla", self.field_strength_t, 0, LARGEST_FIELD_T)
         _check_range("share of M0", self.m0_threshold_fraction, 0, 1)
         low, high = HEMATOCRIT_RANGE
         if self.hematocrit is not None and not low <= self.hematocrit <= high:
@@ -174,6 +180,41 @@ class KineticFacts:
         )
 
 
+def formula_in_words(facts: KineticFacts) -> str:
+    """What is computed, with the numbers."""
+    constants, alpha = facts.constants, f"{facts.constants.labeling_efficiency:.4g}"
+    partition, t1_blood, tau = (
+        f"{value:g}"
+        for value in (constants.partition_coefficient_ml_per_g, constants.t1_blood_ms, constants.label_duration_ms)
+    )
+    if facts.model is PerfusionModel.KINETIC:
+        text = (
+            "Buxton 1998: (control - label)/M0 = 2 alpha f/lambda [block of tau, delayed by the transit time and "
+            "decaying with T1blood, convolved with exp(-t/T1')], 1/T1' = 1/T1tissue + f/lambda; "
+            f"alpha {alpha}, lambda {partition}, T1blood {t1_blood} ms, T1tissue {constants.t1_tissue_ms:g} ms, "
+            f"tau {tau} ms"
+        )
+    elif facts.is_pulsed:
+        text = (
+            "TBF = 6000 lambda (control - label) exp(TI/T1blood) / (2 alpha TI1 M0) = 6000 x "
+            f"{partition} x (control - label) x exp({facts.delay_ms:g}/{t1_blood}) / "
+            f"(2 x {alpha} x {constants.label_duration_ms / 1000:g} x M0)"
+        )
+    else:
+        text = (
+            "TBF = 6000 lambda (control - label) exp(PLD/T1blood) / (2 alpha T1blood M0 (1 - exp(-tau/T1blood))) = "
+            f"6000 x {partition} x (control - label) x exp({facts.delay_ms:g}/{t1_blood}) / "
+            f"(2 x {alpha} x {constants.t1_blood_ms / 1000:g} x M0 x (1 - exp(-{tau}/{t1_blood})))"
+        )
+    if facts.m0_recovery != 1:
+        text += f"; M0 = image / {facts.m0_recovery:.4g} for its saturation"
+    if facts.perfusion_scale != 1:
+        text += f"; control - label = image / {facts.perfusion_scale:g}"
+    if facts.slice_times_ms:
+        text += "; each slice with its own time of readout added to the delay"
+    return text
+
+
 def with_typed_delays(images: ImagePairs, typed: float | Sequence[float] | None, where: str) -> ImagePairs:
     """The pairs with the delays that the user typed: one for all, or one per pair.
 
@@ -226,7 +267,7 @@ class _Resolver:
         t1_tissue_ms = self.settings.t1_tissue_ms or T1_TISSUE_MS
         m0_recovery = self._m0_recovery(t1_tissue_ms)
         if model is PerfusionModel.KINETIC or m0_recovery != 1:
-            self._typed_or_default("t1_tissue_ms", "T1 of tissue", T1_TISSUE_MS, "ms", "assumed")
+            self._typed_or_default("t1_tissue_ms", "T1 of tissue", T1_TISSUE_MS, "ms", T1_TISSUE_SOURCE)
         constants = KineticConstants(
             label_duration_ms=label_duration_ms,
             t1_blood_ms=t1_blood_ms,
@@ -312,6 +353,7 @@ class _Resolver:
 
     def _efficiency(self, labeling: LabelingType) -> float:
         alpha, source = self._typed_or_data("labeling_efficiency")
+        _check_range("labeling efficiency", alpha, 0, 1)
         if alpha is not None:
             self._add("labeling efficiency (alpha)", alpha, "", source)
         else:
@@ -329,8 +371,11 @@ class _Resolver:
             self._add("background-suppression pulses", n_pulses, "", source)
         if n_pulses:
             per_pulse = self.settings.background_suppression_efficiency
-            self._add("label left by each pulse", per_pulse, "", "Alsop 2015, or typed")
+            is_default = per_pulse == BACKGROUND_SUPPRESSION_EFFICIENCY
+            source = "default of Garcia 2005" if is_default else "typed"
+            self._add("label left by each pulse", per_pulse, "", source, assumed=is_default)
             alpha *= per_pulse**n_pulses
+            self._add("labeling efficiency with suppression", alpha, "", "computed")
         return float(alpha)
 
     def _t1_blood(self) -> float:
@@ -343,6 +388,11 @@ class _Resolver:
             if nominal != 3.0:
                 raise self._missing(
                     "T1 of blood from the hematocrit is known at 3 T only", "Give T1 of blood in ms instead"
+                )
+            low, high = HEMATOCRIT_MEASURED
+            if not low <= settings.hematocrit <= high:
+                self.warnings.append(
+                    f"T1 of blood is extrapolated: it was measured for hematocrits of {low:g} to {high:g} (Lu 2004)."
                 )
             t1_ms = 1000 / (R1_PER_HEMATOCRIT * settings.hematocrit + R1_OF_PLASMA)
             return self._add("T1 of blood", t1_ms, "ms", f"hematocrit {settings.hematocrit:g} (Lu 2004)")
@@ -379,6 +429,12 @@ class _Resolver:
             raise self._missing(
                 f"{len(times)} slice times were given for {n_slices} slices", "Give one per slice, or none"
             )
+        if not all(math.isfinite(time) and time >= 0 for time in times):
+            raise self._missing("slice times must not be negative", "Give them in ms after the first slice")
+        if 0 < max(times) < SECONDS_BELOW and n_slices > 1:
+            raise self._missing(
+                f"slice times up to {max(times):g} ms look like seconds", "Give them in ms after the first slice"
+            )
         self._add("readout of the last slice after the first", max(times), "ms", source)
         return tuple(float(time) for time in times)
 
@@ -387,14 +443,15 @@ class _Resolver:
         time, source = self._typed_or_data("m0_repetition_time_ms")
         prepared, _source = self._typed_or_data("m0_is_saturation_recovery")
         if not time:
-            if prepared:
+            if prepared and time is None:
                 raise self._missing("the saturation time of M0 is not known", "Give the repetition time of M0 in ms")
-            return 1.0
-        if time >= LONG_REPETITION_TIME_MS and not prepared:
-            return 1.0
+            told = "correction switched off" if time == 0 else "not in the data; assumed to be long"
+            return self._add("relaxed share of M0", 1, "", f"repetition time: {told}", assumed=time is None)
         _check_time(time, "repetition time of M0")
         self._add("saturation time of M0" if prepared else "repetition time of M0", time, "ms", source)
-        return -math.expm1(-time / t1_tissue_ms)
+        is_long = time >= LONG_REPETITION_TIME_MS and not prepared
+        share = 1.0 if is_long else -math.expm1(-time / t1_tissue_ms)
+        return self._add("relaxed share of M0", share, "", "long repetition time" if is_long else "1 - exp(-TR/T1)")
 
     def _scale(self) -> float:
         is_ready = any(second is None for _first, second in self.images.pairs)

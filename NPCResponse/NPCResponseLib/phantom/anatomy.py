@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import InputError
 from .grid import PhantomGrid, rotation_about
 from .patient import Response, TimePoint, choose
 
@@ -179,6 +180,27 @@ class Anatomy:
     def distance_mm(self, region: str, points_ras: np.ndarray) -> np.ndarray:
         """Distance to the nearest shape of a region, 0 inside one, even where a later part was painted over it."""
         return np.min([shape.distance_mm(points_ras) for shape in self.shapes_of(region)], axis=0)
+
+
+def region_mask(labels: np.ndarray, name: str) -> np.ndarray:
+    """Where labels on a grid show a region; "tumor" is the whole outline as a radiologist draws it, with its necrosis.
+
+    Raises:
+        InputError: no such region.
+    """
+    names = COMPOSITE_REGIONS.get(name, (name,))
+    if not set(names) <= set(REGION_NAMES):
+        known = ", ".join((*COMPOSITE_REGIONS, *REGION_NAMES))
+        raise InputError(f"the phantom has no region {name!r}", remedy=f"Choose one of {known}")
+    return np.isin(labels, [REGION_NAMES.index(part) for part in names])
+
+
+def means_by_region(values: np.ndarray, labels: np.ndarray, has_signal: np.ndarray) -> dict[str, float]:
+    """Mean of a map over each region that has voxels with signal."""
+    present, size = np.unique(labels[has_signal]), len(REGION_NAMES)
+    counts = np.bincount(labels.reshape(-1), minlength=size)
+    totals = np.bincount(labels.reshape(-1), weights=values.reshape(-1), minlength=size)
+    return {REGION_NAMES[label]: float(totals[label] / counts[label]) for label in present}
 
 
 def _voxels_inside(shape: Ellipsoid, grid: PhantomGrid) -> tuple[tuple[slice, ...], np.ndarray]:

@@ -10,8 +10,9 @@ from ..echo_series import EchoSeries
 from ..echo_times import validate_echo_times
 from ..errors import InputError
 from ..fat_shift import PROTON_MHZ_PER_T
-from .anatomy import COMPOSITE_REGIONS, REGION_NAMES, Anatomy, head_anatomy
+from .anatomy import REGION_NAMES, Anatomy, head_anatomy, means_by_region, region_mask
 from .grid import SLICE_THICKNESS_MM, PhantomGrid
+from .heterogeneity import vary_smoothly
 from .patient import Response, TimePoint, choose
 from .tissue import Tissue, tissue_table
 
@@ -56,11 +57,7 @@ class PhantomAcquisition:
         Raises:
             InputError: no such region.
         """
-        names = COMPOSITE_REGIONS.get(name, (name,))
-        if not set(names) <= set(self.region_names):
-            known = ", ".join((*COMPOSITE_REGIONS, *self.region_names))
-            raise InputError(f"the phantom has no region {name!r}", remedy=f"Choose one of {known}")
-        return np.isin(self.labels, [self.region_names.index(part) for part in names])
+        return region_mask(self.labels, name)
 
 
 def simulate_bold(
@@ -105,7 +102,7 @@ def simulate_bold(
     s0 = np.array([tissues[name].s0 for name in REGION_NAMES], dtype=np.float32)[labels]
     r2star_hz = np.array([tissues[name].r2star_hz for name in REGION_NAMES], dtype=np.float32)[labels]
     if tumor_heterogeneity_hz:
-        _vary_smoothly(r2star_hz, labels == REGION_NAMES.index("viable_tumor"), grid, tumor_heterogeneity_hz, seed)
+        vary_smoothly(r2star_hz, labels == REGION_NAMES.index("viable_tumor"), grid, tumor_heterogeneity_hz, seed)
     gradient_ut_per_m, b0_hz = airway_field(anatomy, grid, peak_gradient_ut_per_m)
     noise_sigma = tissues["viable_tumor"].s0 / snr if snr else 0.0
     rng = np.random.default_rng([seed, list(TimePoint).index(time_point)])
@@ -141,7 +138,7 @@ def simulate_bold(
         noise_sigma=noise_sigma,
         b0_hz=b0_hz,
         gradient_ut_per_m=gradient_ut_per_m,
-        truth_by_region=_means_by_region(r2star_hz, s0, labels),
+        truth_by_region=means_by_region(r2star_hz, labels, s0 > 0),
     )
 
 
@@ -212,20 +209,6 @@ def airway_field(anatomy: Anatomy, grid: PhantomGrid, peak_gradient_ut_per_m: fl
     return gradient, b0_hz
 
 
-def _vary_smoothly(values: np.ndarray, region: np.ndarray, grid: PhantomGrid, sd: float, seed: int) -> None:
-    """Add waves of 10 mm to 30 mm with random directions to a region; a function of RAS, so the same on every grid."""
-    rng = np.random.default_rng([seed, 2])
-    n_waves = 16
-    directions = rng.standard_normal((n_waves, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    wave_numbers = 2 * np.pi * directions / rng.uniform(10, 30, (n_waves, 1))
-    offsets = rng.uniform(0, 2 * np.pi, n_waves)
-    ijk = np.argwhere(region)[:, ::-1]
-    points_ras = ijk @ grid.ijk_to_ras[:3, :3].T + grid.ijk_to_ras[:3, 3]
-    waves = np.cos(points_ras @ wave_numbers.T + offsets).sum(axis=1) * (sd * math.sqrt(2 / n_waves))
-    values[region] = np.maximum(values[region] + waves, 1.0)
-
-
 def _receive_phase(grid: PhantomGrid) -> np.ndarray:
     """A smooth phase that no echo time changes, as every receive coil adds one; complex64 (slice, row, column)."""
     planes = [grid.slice_points_ras(k) @ np.array([4.0, 7.0, -5.0]) / 1000 for k in range(grid.shape_kji[0])]
@@ -236,10 +219,3 @@ def _add_noise(signal: np.ndarray, sigma: float, rng: np.random.Generator) -> No
     if sigma:
         signal.real += sigma * rng.standard_normal(signal.shape, dtype=np.float32)
         signal.imag += sigma * rng.standard_normal(signal.shape, dtype=np.float32)
-
-
-def _means_by_region(r2star_hz: np.ndarray, s0: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    counts = np.bincount(labels.reshape(-1), minlength=len(REGION_NAMES))
-    totals = np.bincount(labels.reshape(-1), weights=r2star_hz.reshape(-1), minlength=len(REGION_NAMES))
-    with_signal = np.bincount(labels.reshape(-1), weights=s0.reshape(-1), minlength=len(REGION_NAMES)) > 0
-    return {name: float(totals[label] / counts[label]) for label, name in enumerate(REGION_NAMES) if with_signal[label]}

@@ -1,7 +1,7 @@
 """The voxels on which the phantom is seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,6 +74,29 @@ class PhantomGrid:
         """The paper's field of view and matrix."""
         return cls.axial((n_slices, 218, 256), (SLICE_SPACING_MM, *PIXEL_SPACING_MM_JI))
 
+    @classmethod
+    def asl(cls) -> "PhantomGrid":
+        """Liu et al. 2022: field of view 24 cm, 36 slices of 4 mm without gap, frontal sinus to oropharynx.
+
+        The matrix is a choice: the paper's sequence reads spirals.
+        """
+        return cls.axial((36, 128, 128), (4, 1.875, 1.875), center_ras=(0, 4, 8), slice_thickness_mm=4)
+
+    @classmethod
+    def asl_demo(cls, tilt_deg: Sequence[float] = (0.0, 0.0, 0.0)) -> "PhantomGrid":
+        """The paper's slices where the disease is, with larger pixels on a field of view that just holds the head."""
+        return cls.axial((24, 78, 60), (4, 3, 3), center_ras=(0, 4, -16), tilt_deg=tilt_deg, slice_thickness_mm=4)
+
+    @classmethod
+    def t1ce(cls) -> "PhantomGrid":
+        """Field of view, matrix and slices of the anatomical images of Liu et al. 2022 (3-D T1, BRAVO)."""
+        return cls.axial((120, 256, 256), (1.2, 0.9375, 0.9375), center_ras=(0, 4, 8), slice_thickness_mm=1.2)
+
+    @classmethod
+    def t1ce_demo(cls, tilt_deg: Sequence[float] = (0.0, 0.0, 0.0)) -> "PhantomGrid":
+        """Fine enough for diameters, quick to make and to register."""
+        return cls.axial((56, 228, 164), (2, 1, 1), center_ras=(0, 4, -16), tilt_deg=tilt_deg, slice_thickness_mm=2)
+
     @property
     def spacing_mm_kji(self) -> tuple[float, float, float]:
         return tuple(float(length) for length in np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)[::-1])
@@ -87,6 +110,16 @@ class PhantomGrid:
         """Unit vector in the direction of increasing slice number."""
         axis = self.ijk_to_ras[:3, 2]
         return axis / np.linalg.norm(axis)
+
+    def seen_from(self, position_ras: np.ndarray) -> "PhantomGrid":
+        """The same voxels as seen from a head that moved: its 4x4 takes a point of the head to where it is now."""
+        return replace(self, ijk_to_ras=np.linalg.inv(position_ras) @ self.ijk_to_ras)
+
+    def divided(self, n: int) -> "PhantomGrid":
+        """Each voxel in n parts along each axis."""
+        part_to_whole = np.diag([1 / n, 1 / n, 1 / n, 1.0])
+        part_to_whole[:3, 3] = 0.5 / n - 0.5
+        return replace(self, shape_kji=tuple(n * m for m in self.shape_kji), ijk_to_ras=self.ijk_to_ras @ part_to_whole)
 
     def slice_points_ras(self, slice_number: float) -> np.ndarray:
         """Voxel centers of one slice, or of a plane between slices; shape (rows, columns, 3)."""

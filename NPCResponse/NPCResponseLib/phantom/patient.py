@@ -6,7 +6,11 @@ from ..errors import InputError
 
 
 class TimePoint(enum.Enum):
-    """Before chemoradiotherapy, or after it (R2* as within a week of its end, size as at three months)."""
+    """Before chemoradiotherapy, or after it.
+
+    One patient has to do for two papers: after is R2* as within a week of the end, blood flow as at 40 Gy, size as at
+    three months.
+    """
 
     PRE = "pre"
     POST = "post"

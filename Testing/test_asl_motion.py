@@ -11,8 +11,8 @@ from NPCResponseLib.errors import InputError
 from NPCResponseLib.phantom import PhantomGrid, simulate_asl
 from NPCResponseLib.registration import resample
 
-GRID = PhantomGrid.axial((15, 54, 44), (4.5, 4, 3.6), center_ras=(0, 4, -10))
-VOXEL_MM = 4.0
+GRID = PhantomGrid.axial((14, 46, 36), (5, 4.6, 4.4), center_ras=(0, 4, -12))
+VOXEL_MM = 4.6
 
 
 def residual_mm(correction, simulated):
@@ -70,13 +70,13 @@ def test_difference_of_control_and_label_is_mended(moved, correction):
     def error(series):
         return np.sqrt(np.mean((mean_difference(series) - truth)[1:-1][inside] ** 2))
 
-    assert error(correction.series) < 0.3 * error(moved.series)
+    assert error(correction.series) < 0.4 * error(moved.series)
 
 
 def test_flow_of_a_tumor_is_mended_under_background_suppression():
     """Its mean, and voxel by voxel, where the error that is left is that of interpolation."""
     options = {"grid": GRID, "snr": None, "n_pairs": 3, "background_suppression": 0.1}
-    moved, still = simulate_asl(motion_mm=2, seed=2, **options), simulate_asl(n_subvoxels=3, **options)
+    moved, still = simulate_asl(motion_mm=2, seed=4, **options), simulate_asl(n_subvoxels=3, **options)
     corrected = correct_motion(moved.series)
     assert residual_mm(corrected, moved).max() < 0.2 * VOXEL_MM
     viable = still.region_mask("viable_tumor")
@@ -85,8 +85,8 @@ def test_flow_of_a_tumor_is_mended_under_background_suppression():
     def relative_error(series):
         return np.sqrt(np.mean((mean_difference(series)[viable] - truth) ** 2)) / truth.mean()
 
-    assert relative_error(moved.series) > 0.7
-    assert relative_error(corrected.series) < 0.6 * relative_error(moved.series)
+    assert relative_error(moved.series) > 1
+    assert relative_error(corrected.series) < 0.4 * relative_error(moved.series)
     assert mean_difference(moved.series)[viable].mean() != pytest.approx(truth.mean(), rel=0.1)
     assert mean_difference(corrected.series)[viable].mean() == pytest.approx(truth.mean(), rel=0.05)
 
@@ -130,33 +130,26 @@ def test_volumes_beyond_the_limit_are_named(moved, correction):
     assert not correction.exceeding and not correction.warnings
 
 
-def test_noise_of_a_region_s_mean_is_as_much_more_than_independent_voxels_would_have(correction):
-    """White noise, interpolated as the volumes were: SD of block means against that of independent voxels."""
+def test_standard_error_factor_is_what_interpolation_takes_from_the_noise_of_a_voxel(correction):
+    """White noise, interpolated as the volumes were. That of a mean over many voxels stays: weights add up to one."""
     rng, matrix = np.random.default_rng(0), GRID.ijk_to_ras
-    noise = np.mean(
-        [
-            resample(
-                rng.standard_normal(GRID.shape_kji), matrix, GRID.shape_kji, matrix, np.linalg.inv(motion), cubic=True
-            )
-            for motion in correction.motion_ras[1:]
-        ],
-        axis=0,
-    )[2:12, 2:52, 2:42]
-    blocks = noise.reshape(1, 10, 5, 10, 4, 10).mean(axis=(1, 3, 5))
-    found = blocks.std() * np.sqrt(1000) / noise.std()
-    assert 1.2 < correction.standard_error_factor < 1.6
-    # 20 blocks: 16 %; the factor is for regions without a border
-    assert found == pytest.approx(correction.standard_error_factor, rel=0.35)
+    variances = []
+    for motion in correction.motion_ras[1:]:
+        noise, back = rng.standard_normal(GRID.shape_kji), np.linalg.inv(motion)
+        moved = resample(noise, matrix, GRID.shape_kji, matrix, back, cubic=True)
+        variances.append(moved[2:-2, 4:-4, 4:-4].var())
+    assert correction.standard_error_factor == pytest.approx(1 / np.sqrt(np.mean(variances)), rel=0.03)
+    assert correction.standard_error_factor > 1.1
 
 
 def test_voxels_without_a_value_stay_without_and_touch_only_their_neighbors(moved):
     series = some_volumes(moved.series, 0, 3)
     spoiled = series.volumes[1].copy()
-    spoiled[7, 30, 20] = np.nan
+    spoiled[7, 25, 17] = np.nan
     found = correct_motion(replace(series, volumes=(series.volumes[0], spoiled, series.volumes[2]))).series.volumes[1]
     missing = np.argwhere(np.isnan(found))
     assert 1 <= len(missing) <= 27
-    assert np.abs(missing - (7, 30, 20)).max() <= 3
+    assert np.abs(missing - (7, 25, 17)).max() <= 3
     assert np.nanmax(found) < 1.5 * spoiled[np.isfinite(spoiled)].max()
 
 

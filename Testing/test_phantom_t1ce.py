@@ -69,7 +69,7 @@ def test_union_of_two_balls():
 
 @pytest.mark.parametrize("region", ["tumor", "node_right"])
 def test_diameters_of_the_patient_are_those_of_densely_sampled_surfaces(region):
-    """Points 0.3 mm apart on all surfaces, in layers as thick; their widths in directions 2 degrees apart."""
+    """Points 0.3 mm apart on all surfaces, in layers of 0.1 mm; their widths in directions 2 degrees apart."""
     anatomy = phantom.head_anatomy()
     polar, azimuth = np.meshgrid(np.linspace(0, np.pi, 160), np.linspace(0, 2 * np.pi, 320))
     sphere = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
@@ -82,7 +82,7 @@ def test_diameters_of_the_patient_are_those_of_densely_sampled_surfaces(region):
     truth = true_diameters(anatomy, region)
     directions = np.stack([np.cos(angles := np.radians(np.arange(0, 180, 2))), np.sin(angles)])
     for plane in Plane:
-        layers = np.round(points[:, plane.normal_axis] / 0.3).astype(int)
+        layers = np.round(points[:, plane.normal_axis] / 0.1).astype(int)
         order = np.argsort(layers, kind="stable")
         along = np.delete(points, plane.normal_axis, axis=1)[order].astype(np.float32) @ directions.astype(np.float32)
         starts = np.flatnonzero(np.diff(layers[order], prepend=layers.min() - 1))

@@ -12,8 +12,8 @@ from NPCResponseLib.phantom import PhantomGrid, simulate_asl, simulate_t1ce
 from NPCResponseLib.phantom.grid import rotation_about
 from NPCResponseLib.registration import Level, image_of, register_rigid, resample, rotation_angle_deg
 
-ASL_GRID = PhantomGrid.axial((18, 60, 46), (5, 3.6, 3.6), center_ras=(0, 4, -14))
-T1_GRID = PhantomGrid.axial((34, 72, 54), (3, 3, 3), center_ras=(0, 4, -14), tilt_deg=(12, -5, 8))
+ASL_GRID = PhantomGrid.axial((16, 52, 40), (5.5, 4.2, 4.2), center_ras=(0, 4, -14))
+T1_GRID = PhantomGrid.axial((30, 62, 46), (3.5, 3.5, 3.5), center_ras=(0, 4, -14), tilt_deg=(12, -5, 8))
 QUICK = (Level(6.0, 8_000), Level(2.0, 15_000))
 ANGLES, LENGTHS = st.floats(-90, 90), st.floats(-60, 60)
 
@@ -123,7 +123,7 @@ def test_angle_of_a_rotation(angle_deg, axis):
 def test_motion_between_images_of_one_contrast_is_found_within_a_tenth_of_a_voxel(m0, moved_m0, metric):
     fixed, simulated = m0
     found = register_rigid(fixed, ASL_GRID.ijk_to_ras, moved_m0, ASL_GRID.ijk_to_ras, metric=metric)
-    assert mean_error_mm(found, MOTION, simulated) < 0.1 * 3.6
+    assert mean_error_mm(found, MOTION, simulated) < 0.1 * 4.2
     assert found.converged and not found.warnings
     assert found.rotation_deg == pytest.approx(rotation_angle_deg(MOTION), abs=0.3)
     assert found.overlap == pytest.approx(0.95, abs=0.05)
@@ -133,14 +133,14 @@ def test_asl_is_laid_over_an_oblique_t1_of_other_contrast_and_resolution(m0):
     moved, simulated = m0_image(MOTION)
     t1 = simulate_t1ce(grid=T1_GRID)
     found = register_rigid(t1.volume, T1_GRID.ijk_to_ras, moved, ASL_GRID.ijk_to_ras)
-    assert mean_error_mm(found, MOTION, simulated) < 0.2 * 3.6
+    assert mean_error_mm(found, MOTION, simulated) < 0.2 * 4.2
 
 
 def test_a_head_that_lies_otherwise_at_the_next_visit_is_found_though_the_tumor_shrank():
     position = rigid((9, -6, 12), (10, -8, 12))
     before, after = simulate_t1ce("pre", grid=T1_GRID, position_ras=position), simulate_t1ce("post", grid=T1_GRID)
     found = register_rigid(after.volume, T1_GRID.ijk_to_ras, before.volume, T1_GRID.ijk_to_ras)
-    assert mean_error_mm(found, position, after) < 0.1 * 3
+    assert mean_error_mm(found, position, after) < 0.1 * 3.5
     carried = resample(
         before.region_mask("tumor"),
         T1_GRID.ijk_to_ras,
@@ -167,7 +167,7 @@ def test_it_starts_from_where_it_is_told(m0):
         initial_moving_to_fixed_ras=rigid((0, 0, 0), (-59, 1, 0)),
         levels=QUICK,
     )
-    assert mean_error_mm(found, far @ MOTION, simulated) < 0.1 * 3.6
+    assert mean_error_mm(found, far @ MOTION, simulated) < 0.1 * 4.2
     assert found.translation_mm < 8
 
 
@@ -183,18 +183,18 @@ def test_a_start_may_scale_and_shear(m0, moved_m0):
         initial_moving_to_fixed_ras=np.linalg.inv(stretch),
         levels=QUICK,
     )
-    assert mean_error_mm(found, stretch @ MOTION, simulated) < 0.1 * 3.6
+    assert mean_error_mm(found, stretch @ MOTION, simulated) < 0.1 * 4.2
 
 
 def test_a_mask_says_what_is_to_fit(m0, moved_m0):
     """The upper part of the image stays, the lower moves as a neck would."""
     fixed, simulated = m0
-    below = np.broadcast_to((np.arange(18) < 11)[:, None, None], fixed.shape)
+    below = np.broadcast_to((np.arange(16) < 10)[:, None, None], fixed.shape)
     moved = np.where(below, moved_m0, fixed)
     arguments = fixed, ASL_GRID.ijk_to_ras, moved, ASL_GRID.ijk_to_ras
     found = register_rigid(*arguments, fixed_mask=below, levels=QUICK)
     whole = register_rigid(*arguments, levels=QUICK)
-    assert mean_error_mm(found, MOTION, simulated) < 0.5 * 3.6
+    assert mean_error_mm(found, MOTION, simulated) < 0.5 * 4.2
     assert mean_error_mm(found, MOTION, simulated) < 0.5 * mean_error_mm(whole, MOTION, simulated)
 
 

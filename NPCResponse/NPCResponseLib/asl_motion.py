@@ -39,7 +39,7 @@ class MotionCorrection:
         exceeding: positions of the volumes whose mean displacement is beyond the limit.
         standard_error_factor: interpolation averages neighbors, so the noise of voxels is less and no longer
             independent. The standard error of a region's mean that was computed as if it were is too small by up to
-            this factor: 1 without motion, 1.4 if volumes are off by all fractions of a voxel.
+            this factor: 1 without motion, 1.2 if volumes are off by all fractions of a voxel.
         warnings: sentences for the report.
     """
 

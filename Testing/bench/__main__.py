@@ -1,6 +1,19 @@
-"""Runs all benchmarks and prints their tables: ``make bench``."""
+"""Runs all benchmarks and prints their tables: ``make bench``. Names of modules as arguments run only those."""
 
-from . import r2star_accuracy, r2star_gradient, r2star_speed
+import importlib
+import sys
 
-for benchmark in (r2star_speed, r2star_accuracy, r2star_gradient):
-    print(benchmark.report(), end="\n\n", flush=True)
+BENCHMARKS = (
+    "r2star_speed",
+    "r2star_accuracy",
+    "r2star_gradient",
+    "perfusion_speed",
+    "perfusion_accuracy",
+    "diameters_speed",
+    "statistics_speed",
+    "statistics_coverage",
+    "patient_coverage",
+)
+
+for name in sys.argv[1:] or BENCHMARKS:
+    print(importlib.import_module(f"{__package__}.{name}").report(), end="\n\n", flush=True)

@@ -1,0 +1,132 @@
+"""Tables of counts: every value as R gives it."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from NPCResponseLib.errors import InputError
+from NPCResponseLib.statistics.contingency import contingency_test, cross_tabulate, mcnemar_test
+from Testing.statistics_reference import cases, check
+
+CASES = {case["case"]: case for case in cases("contingency")}
+TWO_BY_TWO = [name for name, case in CASES.items() if np.shape(case["table"]) == (2, 2)]
+R_ROOT_TOLERANCE = 1e-3  # R finds odds ratio and limits by a root search that stops at 1e-4 on a transformed scale
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_tests_of_a_table_equal_r(name):
+    expected = CASES[name]
+    found = contingency_test(expected["table"])
+    for result, key, statistic in (
+        (found.pearson, "pearson_no_correction", "chi2"),
+        (found.yates, "yates", "chi2"),
+        (found.g_test, "g_test", "G"),
+    ):
+        if expected[key] is not None:
+            check("contingency", [result.chi2, result.p], [expected[key][statistic], expected[key]["p"]])
+            assert result.degrees_of_freedom == expected[key].get("df", result.degrees_of_freedom)
+    check("contingency", found.fisher_p, expected["fisher"]["p"])
+    check("contingency", found.expected, expected["expected"])
+    check("contingency", [found.min_expected, found.cramers_v], [expected["min_expected"], expected["cramers_v"]])
+    assert any("expected counts" in note for note in found.warnings) == (expected["min_expected"] < 5)
+
+
+@pytest.mark.parametrize("name", TWO_BY_TWO)
+def test_odds_ratios_and_mcnemar_equal_r(name):
+    expected = CASES[name]
+    found = contingency_test(expected["table"])
+    check("contingency", found.odds_ratio.value, expected["sample_odds_ratio"])
+    conditional = found.conditional_odds_ratio
+    check("contingency", conditional.value, expected["fisher"]["odds_ratio_cmle"], rtol=R_ROOT_TOLERANCE)
+    # The low limit of small_2x2 is 0.00145 here and 0.00146 in R; the next test tells which is right.
+    check("contingency", [conditional.low, conditional.high], expected["fisher"]["or_ci"], rtol=R_ROOT_TOLERANCE,
+          atol=1e-5)  # fmt: skip
+    pairs = mcnemar_test(expected["table"])
+    check(
+        "contingency",
+        [pairs.chi2, pairs.p, pairs.chi2_corrected, pairs.p_corrected, pairs.p_exact],
+        [expected["mcnemar"][key] for key in ("chi2", "p", "chi2_cc", "p_cc", "p_exact")],
+    )
+
+
+def test_conditional_limits_are_those_of_the_exact_test():
+    # At a limit, the chance of a table as extreme as the observed one is 2.5 %: better than R's root search.
+    table = np.array(CASES["small_2x2"]["table"])
+    found = contingency_test(table).conditional_odds_ratio
+    (a, b), (c, d) = table
+    counts = np.arange(max(0, (a + c) - (c + d)), min(a + b, a + c) + 1)
+    weights = np.array([math.comb(a + b, k) * math.comb(c + d, a + c - k) for k in counts], dtype=float)
+
+    def tail(odds, cells):
+        chances = weights * odds**counts
+        return chances[cells].sum() / chances.sum()
+
+    assert tail(found.low, counts >= a) == pytest.approx(0.025, rel=1e-6)
+    assert tail(found.high, counts <= a) == pytest.approx(0.025, rel=1e-6)
+
+
+def test_fisher_by_enumeration_equals_the_two_by_two_formula():
+    for table in ([[3, 0, 0], [0, 3, 3]], [[3, 0], [0, 6]], [[1, 0, 2, 0], [0, 3, 0, 3]]):
+        found = contingency_test(table).fisher_p
+        assert 0 < found <= 1
+    # Columns 2 and 3 merged are the second table: 1 / C(9, 3) is the chance of either extreme.
+    assert contingency_test([[3, 0], [0, 6]]).fisher_p == pytest.approx(1 / 84)
+
+
+def test_the_reported_test_is_a_choice_and_is_said():
+    table = [[5, 31], [12, 7]]
+    assert contingency_test(table).p == pytest.approx(0.00017, abs=5e-6)
+    yates = contingency_test(table, report="yates")
+    assert "Yates" in yates.method and yates.p == pytest.approx(0.000554, abs=5e-7)
+    fisher = contingency_test(table, report="fisher")
+    assert fisher.method.startswith("Fisher") and fisher.p == fisher.fisher_p
+
+
+def test_columns_of_labels_become_a_table():
+    found = cross_tabulate(
+        ["PR", "PR", "SD", "SD", "PR", None, "SD"], [0, 1, 1, 1, 0, 1, np.nan], row_order=("PR", "SD")
+    )
+    assert found.table == ((2, 1), (0, 2))
+    assert (found.row_names, found.column_names) == (("PR", "SD"), ("0", "1"))
+    assert found.n == 5 and found.n_missing == 2
+    assert any("2 patients left out" in note for note in found.warnings)
+
+
+def test_empty_margins_are_not_defined_and_said():
+    found = contingency_test([[0, 0], [3, 4]])
+    assert found.p is None and found.cramers_v is None and found.conditional_odds_ratio is None
+    assert any("empty row or column" in note for note in found.warnings)
+    none = mcnemar_test([[5, 0], [0, 4]])
+    assert none.p is None and "there are none" in none.method
+
+
+def test_an_empty_cell_gives_a_bounded_interval():
+    found = contingency_test([[0, 14], [5, 12]]).odds_ratio
+    assert found.value == 0 and 0 < found.low < found.high < math.inf
+    assert contingency_test([[5, 12], [0, 14]]).odds_ratio.value == math.inf
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (lambda: contingency_test([[1, -1], [2, 3]]), "whole numbers"),
+        (lambda: contingency_test([[1.5, 1], [2, 3]]), "whole numbers"),
+        (lambda: contingency_test([[1, 2]]), "two rows"),
+        (lambda: contingency_test([[1, 2], [3]]), "equal length"),
+        (lambda: contingency_test([[0, 0], [0, 0]]), "empty"),
+        (lambda: contingency_test([[1, 2, 3], [3, 2, 1]], report="yates"), "2 x 2"),
+        (lambda: cross_tabulate(["a", "a"], ["b", "c"]), "fewer than two"),
+        (lambda: cross_tabulate(["a", "d"], ["b", "c"], row_order=("a", "b")), "not among"),
+        (lambda: mcnemar_test([[1, 2, 3], [3, 2, 1]]), "2 x 2"),
+    ],
+)
+def test_mistakes_are_told(run, words):
+    with pytest.raises(InputError, match=words):
+        run()
+
+
+def test_results_are_json():
+    json.dumps(dataclasses.asdict(contingency_test([[5, 31], [12, 7]])), allow_nan=False)

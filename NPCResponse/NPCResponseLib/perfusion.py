@@ -377,8 +377,6 @@ class _Maps:
 
     def warnings(self) -> tuple[str, ...]:
         found = []
-        if not math.isnan(self.degrees_of_freedom) and len(self.differences.images.m0) == 1:
-            found.append("The standard error does not contain the noise of M0: there is one M0 image.")
         if self._n_early > EARLY_FRACTION * max(1, self._n_with_flow):
             found.append(
                 f"In {self._n_early / self._n_with_flow:.0%} of the voxels with flow blood arrived before the shortest "

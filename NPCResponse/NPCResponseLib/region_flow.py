@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .asl_series import AslSeries
-from .kinetic_model import fit_kinetic_model
+from .kinetic_model import KineticConstants, fit_kinetic_model
 from .perfusion_images import Differences, pair_images
 from .perfusion_parameters import PerfusionSettings, resolve_parameters, with_typed_delays
 
@@ -23,6 +23,7 @@ class SliceFlow:
     Attributes:
         k: index of the slice. n_voxels: of the region in it.
         tbf_se, transit_time_se_ms: from the repeats of the region's mean and what the model leaves of it.
+        signals: mean control - label over M0 at each of the region's delays.
     """
 
     k: int
@@ -32,13 +33,21 @@ class SliceFlow:
     transit_time_se_ms: float
     degrees_of_freedom: float
     n_voxels: int
+    signals: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class RegionFlow:
-    """Flow of a region: the mean of its slices, each of the same weight."""
+    """Flow of a region: the mean of its slices, each of the same weight.
+
+    Attributes:
+        delays_ms: the different delays, increasing.
+        constants: what the model took as known.
+    """
 
     by_slice: tuple[SliceFlow, ...]
+    delays_ms: tuple[float, ...]
+    constants: KineticConstants
 
     @property
     def tbf_ml_per_100g_min(self) -> float:
@@ -66,9 +75,11 @@ def fit_region_flow(
         outliers: pairs that are left out.
 
     Returns:
-        None if there are no degrees of freedom for a standard error.
+        None if there are no degrees of freedom for a standard error, or if control and label could not be paired.
     """
     images = with_typed_delays(pair_images(series), settings.post_labeling_delay_ms, series.name)
+    if images.by_means:
+        return None
     facts = resolve_parameters(series, settings, images)
     differences = Differences(images, facts.perfusion_scale).without(outliers)
     delays, group = np.unique(differences.delays_ms, return_inverse=True)
@@ -96,6 +107,7 @@ def fit_region_flow(
                 transit_time_se_ms=float(fit.transit_time_se_ms[0]),
                 degrees_of_freedom=fit.degrees_of_freedom,
                 n_voxels=int(np.count_nonzero(mask[k])),
+                signals=tuple(means.tolist()),
             )
         )
-    return RegionFlow(tuple(parts)) if parts else None
+    return RegionFlow(tuple(parts), tuple(delays.tolist()), facts.constants) if parts else None

@@ -364,6 +364,8 @@ class TbfJob:
             for parameter in self._perfusion.parameters
             if parameter.assumed
         )
+        if self._perfusion.standard_error is not None and len(self.series.indices(AslRole.M0)) == 1:
+            assumed += ("The standard error does not contain the noise of M0: there is one M0 image.",)
         result = TbfResult(
             series=self.series,
             perfusion=self._perfusion,

@@ -31,6 +31,12 @@ REFERENCES = {
     "2004;52:679-682. doi:10.1002/mrm.20178",
     "eisenhauer2009": "Eisenhauer EA et al. New response evaluation criteria in solid tumours: revised RECIST "
     "guideline (version 1.1). Eur J Cancer 2009;45:228-247. doi:10.1016/j.ejca.2008.10.026",
+    "lencioni2010": "Lencioni R, Llovet JM. Modified RECIST (mRECIST) assessment for hepatocellular carcinoma. Semin "
+    "Liver Dis 2010;30:52-60. doi:10.1055/s-0030-1247132",
+    "fowler1989": "Fowler JF. The linear-quadratic formula and progress in fractionated radiotherapy. Br J Radiol "
+    "1989;62:679-694. doi:10.1259/0007-1285-62-740-679",
+    "bland1999": "Bland JM, Altman DG. Measuring agreement in method comparison studies. Stat Methods Med Res "
+    "1999;8:135-160. doi:10.1177/096228029900800204",
 }
 
 

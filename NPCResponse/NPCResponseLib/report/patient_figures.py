@@ -87,7 +87,9 @@ def anatomy_picture(
 ) -> Picture:
     """The slice with the diameter, or with the largest section of the mask, or the middle one."""
     turned, matrix = turned_to(plane, np.asarray(image), ijk_to_ras)
-    turned_mask = np.zeros(turned.shape, bool) if mask is None else turned_to(plane, np.asarray(mask), ijk_to_ras)[0] > 0
+    turned_mask = (
+        np.zeros(turned.shape, bool) if mask is None else turned_to(plane, np.asarray(mask), ijk_to_ras)[0] > 0
+    )
     view = SliceView.of(matrix)
     ends = None
     if diameter is not None:
@@ -169,9 +171,7 @@ def _extent_mm(picture: Picture) -> float:
 def _cut(picture: Picture, side_mm: float) -> Picture:
     """Beyond the image there is black."""
     starts, sizes = [], []
-    for (first, last), mm, size in zip(
-        _bounds(picture.focus), picture.view.pixel_mm, picture.shown.shape, strict=True
-    ):
+    for (first, last), mm, size in zip(_bounds(picture.focus), picture.view.pixel_mm, picture.shown.shape, strict=True):
         wanted = max(1, round(side_mm / mm))
         start = round((first + last - wanted) / 2)
         if wanted <= size:
@@ -211,7 +211,9 @@ def anatomy_panels(pictures: Sequence[Picture]) -> Figure:
 
 def map_panels(pictures: Sequence[Picture], style: MapStyle) -> Figure:
     """Maps of all time points, in the papers' colors and in uniform ones, all at the limits of the style."""
-    return _panels(at_one_scale(pictures), [(BLUE_TO_RED, style.limits, style.label), (UNIFORM, style.limits, style.label)])
+    return _panels(
+        at_one_scale(pictures), [(BLUE_TO_RED, style.limits, style.label), (UNIFORM, style.limits, style.label)]
+    )
 
 
 def _panels(pictures: Sequence[Picture], scales: Sequence[tuple[Colormap, tuple[float, float] | None, str]]) -> Figure:
@@ -424,7 +426,9 @@ def rules_plot(results: Sequence[tuple[RuleResult, MeasuredValue, str]]) -> Figu
         _draw_rule(axes, result, value, ranges[result.rule.quantity, result.rule.stage])
         rule = result.rule
         y = (bottom + 4.5 + (row_mm - 6.5) / 2) / height
-        _two_lines(figure, 0.0, y, row_mm / height, plain(rule.title, 68), plain(f"{paper}: {rule.grouping.label()}", 96))
+        _two_lines(
+            figure, 0.0, y, row_mm / height, plain(rule.title, 68), plain(f"{paper}: {rule.grouping.label()}", 96)
+        )
         remark = "; ".join(
             part
             for part, holds in (
@@ -517,7 +521,9 @@ def _rules_legend(figure: Figure) -> None:
         Line2D([], [], color="#B2182B", marker="D", markersize=4.5, linewidth=1.3, label="this patient, 95 % CI"),
         Line2D([], [], color="#222222", linewidth=1.0, linestyle=(0, (3, 1.5)), label="cutoff"),
         Line2D([], [], marker="^", **gray, label="favorable group"),
-        Line2D([], [], marker="v", markerfacecolor="white", **gray, label="other group (mean ± SD, or median, quartiles)"),
+        Line2D(
+            [], [], marker="v", markerfacecolor="white", **gray, label="other group (mean ± SD, or median, quartiles)"
+        ),
         Patch(facecolor=FAVORABLE_TINT, edgecolor="#9DB5A4", linewidth=0.5, label="favorable side"),
     ]
     figure.legend(

@@ -3,8 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..kinetic_model import ModelBias
+from ..kinetic_model import ModelBias, gkm_difference_signal
 from ..perfusion import PerfusionStatus
+from ..region_flow import RegionFlow
 from .figure_parts import axes_mm, figure_mm
 from .map_figures import TITLE_PAD_OVER_LEGEND, MapStyle, legend_under_title
 
@@ -19,7 +20,6 @@ STATUS_COLORS = {
     PerfusionStatus.LATE_ARRIVAL: "#FDD835",
 }
 STATUS_HATCHES = {PerfusionStatus.NEGATIVE: "....", PerfusionStatus.LATE_ARRIVAL: "/////"}
-TRANSIT_TIME_LIMITS_MS = (0.0, 3000.0)
 
 
 def tbf_style(second_name: str, second_label: str) -> MapStyle:
@@ -55,21 +55,27 @@ def bias_plot(bias: ModelBias, *, width_mm: float = 88.0) -> Figure:
     return figure
 
 
-def delays_plot(delays_ms, means, errors, curve_ms, curve, *, width_mm: float = 88.0) -> Figure:
-    """Mean signal of the region at each delay with the fitted model."""
+def delays_plot(flow: RegionFlow, *, width_mm: float = 88.0) -> Figure:
+    """Mean signal of each slice of the region at each delay, with its fitted model."""
     figure = figure_mm(width_mm, 72)
     axes = axes_mm(figure, 16, 12, width_mm - 18, 46)
-    axes.errorbar(
-        delays_ms, 100 * means, yerr=100 * errors, fmt="o", color="#222222", ecolor="#777777", elinewidth=0.9,
-        capsize=2.2, label="mean ± SE", zorder=3,
-    )  # fmt: skip
-    axes.plot(curve_ms, 100 * curve, color="#B2182B", label="fit")
+    curve_ms = np.linspace(0, 1.05 * flow.delays_ms[-1], 200)
+    markers = "os^Dv"
+    for number, part in enumerate(flow.by_slice):
+        shade = 0.15 + 0.5 * number / max(1, len(flow.by_slice) - 1)
+        curve = gkm_difference_signal(part.tbf_ml_per_100g_min, part.transit_time_ms, curve_ms, flow.constants)
+        axes.plot(curve_ms, 100 * curve, color=str(shade), linewidth=1.0)
+        axes.plot(
+            flow.delays_ms, 100 * np.array(part.signals), markers[number % len(markers)], color=str(shade),
+            markersize=3.5, label=f"slice {part.k + 1}",
+        )  # fmt: skip
     axes.set_xlim(0, curve_ms[-1])
     axes.set_xlabel("Post-labeling delay (ms)")
     axes.set_ylabel("(Control − label) / $M_0$ (%)")
-    axes.set_title("Signal of the region", pad=TITLE_PAD_OVER_LEGEND)
+    axes.set_title("Signal of the region and its fit", pad=TITLE_PAD_OVER_LEGEND)
     axes.grid(axis="y")
-    legend_under_title(axes, *axes.get_legend_handles_labels())
+    if len(flow.by_slice) <= len(markers):
+        legend_under_title(axes, *axes.get_legend_handles_labels())
     return figure
 
 

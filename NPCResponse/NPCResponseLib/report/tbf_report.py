@@ -122,6 +122,8 @@ def _pictures(report: TbfReport) -> dict[str, str]:
                 drawn["strip"] = map_figures.slice_strip(maps, result.roi.slices_k)
         if result.perfusion.model_bias is not None:
             drawn["bias"] = figures.bias_plot(result.perfusion.model_bias)
+        if result.region_flow is not None:
+            drawn["delays"] = figures.delays_plot(result.region_flow)
         if result.motion is not None:
             drawn["motion"] = figures.motion_plot(result.motion.mean_displacement_mm, result.motion.exceeding)
         return {name: svg_data_uri(figure) for name, figure in drawn.items()}

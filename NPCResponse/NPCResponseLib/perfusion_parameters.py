@@ -29,7 +29,7 @@ T1_TISSUE_SOURCE = "assumed, as in the formula of GE's product"
 BACKGROUND_SUPPRESSION_EFFICIENCY = 0.95
 LONG_REPETITION_TIME_MS = 5000.0  # recovered by 98 % at a T1 of 1.2 s
 SECONDS_BELOW = 10.0  # a time in ms that is smaller was given in seconds
-M0_THRESHOLD_FRACTION = 0.25
+M0_THRESHOLD_FRACTION = 0.3
 # Lu et al., Magn Reson Med 2004;52:679-682: R1 of arterial blood at 3 T, per second.
 R1_PER_HEMATOCRIT, R1_OF_PLASMA = 0.52, 0.38
 HEMATOCRIT_MEASURED = (0.38, 0.46)  # where Lu et al. measured it

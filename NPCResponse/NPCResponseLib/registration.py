@@ -14,10 +14,10 @@ from .errors import InputError
 
 METRICS = ("mutual information", "correlation")
 N_HISTOGRAM_BINS = 32
-FIRST_STEP_MM, LAST_STEP_MM = 1.0, 0.005
-STEP_RELAXATION = 0.6
+FIRST_STEP_MM, LAST_STEP_MM = 1.0, 0.002
+STEP_RELAXATION = 0.7
 MAX_ITERATIONS = 150
-TYPICAL_ITERATIONS = 30  # per level, for the progress alone
+TYPICAL_ITERATIONS = 40  # per level, for the progress alone
 MIN_SIZE = 4  # voxels along each axis, which ITK's smoothing needs
 # Below this fraction of the fixed image there is nothing to compare; below the next it is said.
 MIN_OVERLAP, SMALL_OVERLAP = 0.02, 0.25

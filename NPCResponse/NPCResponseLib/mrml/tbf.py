@@ -306,6 +306,8 @@ class TbfJob:
             mean, mean_se, degrees = slice_means.mean, slice_means.mean_se, roi.n_used - 1.0
         else:
             mean, mean_se, degrees = roi.mean, roi.mean_se, roi.n_used - 1.0
+        if self._motion is not None and flow is None:  # interpolation makes the noise of neighbors alike
+            mean_se *= self._motion.standard_error_factor
         result = replace(
             result,
             mean=mean,

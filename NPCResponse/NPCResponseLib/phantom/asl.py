@@ -21,7 +21,7 @@ from .noise import rician
 from .patient import Response, TimePoint, choose
 from .tissue import Tissue, tissue_table
 
-# Protocol of Liu et al., Insights into Imaging 2022;13:118: 3 T, delay 2025 ms, NEX 3. The paper prints no label
+# Protocol of Liu et al., Insights into Imaging 2022;13:114: 3 T, delay 2025 ms, NEX 3. The paper prints no label
 # duration and no number of pairs: these are choices.
 POST_LABELING_DELAY_MS, LABEL_DURATION_MS, N_PAIRS = 2025.0, 1500.0, 8
 FIELD_STRENGTH_T = 3.0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +27,6 @@ EXAMPLES = (
 )
 TIME_POINTS = ("pre", "post")
 ASL_SNR_RATIO = 3.0  # larger voxels, and a 3-D readout
-STAGES = {"pre": "pre-treatment", "post": "3 months"}
 # SD of the smooth variation of R2* within the tumor: enough for maps and histograms to look like tissue.
 TUMOR_HETEROGENEITY_HZ, TUMOR_HETEROGENEITY_ML_PER_100G_MIN = 4.0, 15.0
 FILES_PER_TIME_POINT = (
@@ -42,7 +42,11 @@ FILES_PER_TIME_POINT = (
 )
 PLAIN_NAMES = ("truth.csv", "patient.yaml", "phantom.json")
 NAMES = (*(f"{point}_{name}" for point in TIME_POINTS for name in FILES_PER_TIME_POINT), *PLAIN_NAMES)
-LESIONS = (("tumor", "nasopharynx", False), ("node_right", "lymph node", True), ("node_left", "lymph node", True))
+LESIONS = (
+    "segment: tumor",
+    "segment: node_right, organ: lymph node, node: true",
+    "segment: node_left, organ: lymph node, node: true, target: false",
+)
 
 
 class ResponseName(str, Enum):
@@ -199,32 +203,36 @@ def _write_t1ce(time_point: str, settings: dict, folder: Path) -> list[tuple]:
 
 
 def _description() -> str:
-    """The patient as npc-response assess takes it."""
-    lines = ["# A simulated patient, for npc-response assess.", "version: 1", "patient: phantom"]
-    lines += ["treatment: {total_dose_gy: 70, fractions: 35}", "time_points:"]
-    for time_point in TIME_POINTS:
-        lines += [
-            f"  - name: {time_point}",
-            f"    stage: {STAGES[time_point]}",
-            "    bold:",
-            f"      images: {time_point}_bold.nii.gz",
-            f"      segmentation: {time_point}_tumor.seg.nrrd",
-            "      segment: tumor",
-            "      exclude: [necrosis]",
-            "    asl:  # in the region that is drawn on the anatomy",
-            f"      images: {time_point}_asl.nii.gz",
-            "      segment: tumor",
-            "      exclude: [necrosis]",
-            "    anatomy:",
-            f"      image: {time_point}_t1ce.nii.gz",
-            f"      segmentation: {time_point}_t1ce.seg.nrrd",
-            "    lesions:",
-        ]
-        for segment, organ, is_node in LESIONS:
-            node = ", node: true" if is_node else ""
-            lines.append(f"      - {{segment: {segment}, organ: {organ}{node}}}")
-        lines.append("    new_lesions: false")
+    """The patient as npc-response assess takes it: the images after treatment at the times of the papers."""
+    lines = [
+        "# A simulated patient, for npc-response assess. The images after treatment are used at the times at which"
+    ]
+    lines += ["# the studies measured: blood flow at 40 Gy, R2* at the end of treatment, size three months later."]
+    lines += ["version: 1", "patient: phantom", "treatment: {total_dose_gy: 70, fractions: 35}", "time_points:"]
+    lines += _time_point("pre", "pre-treatment", "pre", ("bold", "asl", "anatomy"))
+    lines += _time_point("40 Gy", "mid-treatment", "post", ("asl",), dose_gy=40)
+    lines += _time_point("end", "end of treatment", "post", ("bold",))
+    lines += _time_point("3 months", "3 months", "post", ("anatomy",))
     return "\n".join(lines) + "\n"
+
+
+def _time_point(name: str, stage: str, files: str, parts: Sequence[str], dose_gy: float | None = None) -> list[str]:
+    """The lines of one time point, with some of the images of "pre" or "post"."""
+    lines = [f"  - name: {name}", f"    stage: {stage}"]
+    lines += [f"    dose_gy: {dose_gy:g}"] if dose_gy is not None else []
+    region = "segment: tumor, exclude: [necrosis]"
+    if "bold" in parts:
+        images = f"images: {files}_bold.nii.gz, segmentation: {files}_tumor.seg.nrrd"
+        lines.append(f"    bold: {{{images}, {region}}}")
+    if "asl" in parts:  # in the region that is drawn on the anatomical image
+        images = f"images: {files}_asl.nii.gz, segmentation: {files}_t1ce.seg.nrrd"
+        lines.append(f"    asl: {{{images}, {region}}}")
+    if "anatomy" in parts:
+        lines.append(f"    anatomy: {{image: {files}_t1ce.nii.gz, segmentation: {files}_t1ce.seg.nrrd}}")
+        lines.append("    lesions:")
+        lines += [f"      - {{{lesion}}}" for lesion in LESIONS]
+        lines.append("    new_lesions: false")
+    return lines
 
 
 def _truth_of_the_paper_s_region(acquisition) -> tuple[str, str, str, str]:

@@ -15,6 +15,7 @@ from NPCResponseLib.phantom import PhantomGrid, simulate_bold
 from NPCResponseLib.region_decay import region_decay
 from NPCResponseLib.relaxometry import R2StarMethod, VoxelStatus, fit_r2star
 from NPCResponseLib.report import r2star_text
+from NPCResponseLib.report.citations import Citing
 from NPCResponseLib.report.figure_parts import border_segments, nice_ceiling
 from NPCResponseLib.report.html import format_number, typeset
 from NPCResponseLib.report.provenance import InputRecord, NameCloak, Provenance, file_extension, input_record
@@ -414,3 +415,9 @@ def test_warnings_in_the_report_pass_the_cloak(report):
     cloak = NameCloak([(Path("/data/DOE_JANE.nii.gz"), "image")])
     page = Page(render(replace(report, warnings=("DOE_JANE.nii.gz has no thickness.",), cloak=cloak)))
     assert "image has no thickness." in page.text and "DOE" not in page.text
+
+
+def test_braces_in_a_name_are_no_citation():
+    citing = Citing.of(["Segment tumor{x} of {xu2023}, again {xu2023}, then {liu2022}."])
+    assert citing.paragraphs == ("Segment tumor{x} of [1], again [1], then [2].",)
+    assert citing.keys == ("xu2023", "liu2022")

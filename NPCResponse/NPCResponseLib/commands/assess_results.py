@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from ..assessment import PatientAssessment, PatientValues, Treatment, assess_patient
@@ -91,13 +90,13 @@ def _repeatability(patient: PatientDescription) -> dict[Quantity, Repeatability]
 
 
 def all_measurements(points: list[MeasuredTimePoint]) -> tuple[Measurement, ...]:
-    """The rows of every result; images and segments carry the time point's name."""
+    """The rows of every result; their images carry the time point's name."""
     rows = []
     for point in points:
         for result in (point.r2star, point.tbf):
             rows += result.measurements if result else ()
         for diameters in point.diameters.values():
-            rows += [replace(row, image=f"{point.description.name} {row.image}") for row in diameters.rows]
+            rows += diameters.rows
     return tuple(rows)
 
 

@@ -1,5 +1,6 @@
 """Publications that reports cite, and text that cites them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ REFERENCES = {
     "lencioni2010": "Lencioni R, Llovet JM. Modified RECIST (mRECIST) assessment for hepatocellular carcinoma. Semin "
     "Liver Dis 2010;30:52-60. doi:10.1055/s-0030-1247132",
     "fowler1989": "Fowler JF. The linear-quadratic formula and progress in fractionated radiotherapy. Br J Radiol "
-    "1989;62:679-694. doi:10.1259/0007-1285-62-740-679",
+    "1989;62:679-694",
     "bland1999": "Bland JM, Altman DG. Measuring agreement in method comparison studies. Stat Methods Med Res "
     "1999;8:135-160. doi:10.1177/096228029900800204",
 }
@@ -51,16 +52,16 @@ class Citing:
     def of(cls, paragraphs: Sequence[str]) -> "Citing":
         """Turn ``{xu2023}`` into [1], [2], ... in order of appearance."""
         keys: list[str] = []
-        numbered = []
-        for paragraph in paragraphs:
-            pieces = paragraph.split("{")
-            text = pieces[0]
-            for piece in pieces[1:]:
-                key, _, rest = piece.partition("}")
-                if key not in keys:
-                    keys.append(key)
-                text += f"[{keys.index(key) + 1}]{rest}"
-            numbered.append(text)
+
+        def number(match: re.Match) -> str:
+            key = match.group(1)
+            if key not in REFERENCES:  # braces in the name of a segment
+                return match.group(0)
+            if key not in keys:
+                keys.append(key)
+            return f"[{keys.index(key) + 1}]"
+
+        numbered = [re.sub(r"\{(\w+)\}", number, paragraph) for paragraph in paragraphs]
         return cls(tuple(numbered), tuple(keys))
 
     def references(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from markupsafe import Markup, escape
 TEMPLATE_FOLDER = Path(__file__).parent
 # How plain text from any layer becomes typography. Applied after escaping.
 TYPOGRAPHY = (
+    (re.compile(r"\bdR2\*"), "ΔR<sub>2</sub>*"),
+    (re.compile(r"\bdTBF\b"), "ΔTBF"),
     (re.compile(r"\bR2\*"), "R<sub>2</sub>*"),
     (re.compile(r"\bT2\*"), "T<sub>2</sub>*"),
     (re.compile(r"\bS0\b"), "S<sub>0</sub>"),
@@ -21,6 +23,7 @@ TYPOGRAPHY = (
     (re.compile(r"sqrt\(A\^2 \+ sigma\^2\)"), "√(A² + σ²)"),
     (re.compile(r"(?<=\d) x (?=\d)"), " × "),
     (re.compile(r"(?<![\w.])-(?=\d)"), "−"),
+    (re.compile(r"(?<=[\w)]) - (?=[\w(])"), " − "),
     (re.compile(r"(?<=\d)-(?=\d{2,}(?:\.| |$))"), "–"),
 )
 

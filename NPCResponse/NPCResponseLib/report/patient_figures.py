@@ -34,7 +34,7 @@ from .slice_view import SliceView
 
 MARGIN_MM = 22.0
 COLUMNS = 4
-WIDEST_PANEL_MM = 84.0
+WIDEST_PANEL_MM = 88.75
 GAP_MM, TITLE_MM, BAR_MM, BAR_ROOM_MM = 2.5, 6.5, 3.0, 17.0
 # Of time points, in their order; told apart by marker and dash in gray, too.
 COLORS = ("#222222", "#B2182B", "#33658A", "#B9770E", "#6A3D9A", "#1B7837")
@@ -42,6 +42,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (8, 2)))
 FAVORABLE_TINT = "#E3EEE6"
 CHARACTER_MM = 1.75  # of a bold title
+LEGEND_CHARACTERS = 52  # that fit above a plot of half a page
+LENGTH_TEXT_MM = 19.0  # of "46.1 mm" beside a line, clear of the letter at the edge
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Picture:
     """One displayed slice with what is drawn on it; all arrays 2-D of one shape, already turned.
 
     Attributes:
+        title, number: stand above it; a long title is shortened, the number ("43.5 Hz") is not.
         shown: image or map; masked where there is no value.
         outline: the region, or None. left_out: the part of it that is drawn dotted, or None.
         focus: what the picture is centered on; the whole slice if it is empty.
@@ -63,6 +66,7 @@ class Picture:
     left_out: np.ndarray | None = None
     line: tuple[tuple[float, float], tuple[float, float]] | None = None
     line_text: str = ""
+    number: str = ""
 
 
 # -- from volumes to pictures --
@@ -130,6 +134,7 @@ def map_picture(
     ijk_to_ras: np.ndarray,
     roi: np.ndarray | None,
     used: np.ndarray | None,
+    number: str = "",
 ) -> Picture:
     """The slice of a map with the region's largest section, or with most values. All arrays KJI, masks boolean."""
     has_region = roi is not None and roi.any()
@@ -146,6 +151,7 @@ def map_picture(
         focus=dense if region is None else region,
         outline=region,
         left_out=left_out,
+        number=number,
     )
 
 
@@ -228,9 +234,8 @@ def _panels(pictures: Sequence[Picture], scales: Sequence[tuple[Colormap, tuple[
     down = 1 if beside else len(scales)
     block_width, block_height = columns * (width + GAP_MM) - GAP_MM + room, rows * (width + TITLE_MM)
     figure = figure_mm(PAGE_WIDTH_MM, down * block_height + 1)
-    left = max(0.0, (PAGE_WIDTH_MM - across * block_width) / 2) if room else 0.0
     for number, (colors, limits, label) in enumerate(scales):
-        x0 = left + (number * block_width if beside else 0)
+        x0 = number * block_width if beside else 0.0
         y0 = (0 if beside else (down - 1 - number) * block_height) + 0.5
         image = None
         for position, picture in enumerate(pictures):
@@ -249,7 +254,8 @@ def _panels(pictures: Sequence[Picture], scales: Sequence[tuple[Colormap, tuple[
 
 
 def _panel(axes, picture: Picture, colors: Colormap, limits: tuple[float, float], width_mm: float, *, first: bool):
-    title = plain(picture.title, width_mm)
+    number = f"  {picture.number}" if picture.number else ""
+    title = plain(picture.title, width_mm - CHARACTER_MM * len(number)) + number
     image = image_panel(
         axes, picture.shown, picture.view, colors=colors.with_extremes(bad="black"), limits=limits, title=title
     )
@@ -258,26 +264,30 @@ def _panel(axes, picture: Picture, colors: Colormap, limits: tuple[float, float]
     if picture.outline is not None:
         draw_outline(axes, picture.outline)
     if picture.line is not None:
-        _draw_diameter(axes, picture)
+        _draw_diameter(axes, picture, width_mm)
     edge_marks(axes, picture.view)
     if first:
         scale_bar(axes, picture.view, picture.shown.shape, 20)
     return image
 
 
-def _draw_diameter(axes, picture: Picture) -> None:
-    """The line with ticks at its ends and its length beside the upper one."""
+def _draw_diameter(axes, picture: Picture, width_mm: float) -> None:
+    """The line with its ends, and its length beyond the one that has room, or in the corner."""
     (x0, y0), (x1, y1) = picture.line
     axes.plot(
         [x0, x1], [y0, y1], color="#FFD400", linewidth=1.3, marker="o", markersize=2.6, path_effects=HALO,
         scalex=False, scaley=False,
     )  # fmt: skip
-    x, y = max(picture.line)  # its right end
-    is_left = x < 0.6 * picture.shown.shape[1]
-    axes.annotate(
-        picture.line_text, (x, y), (5 if is_left else -5, 5), textcoords="offset points", color="#FFD400", fontsize=8.5,
-        fontweight="bold", ha="left" if is_left else "right", va="bottom", path_effects=HALO,
-    )  # fmt: skip
+    left, right = sorted(picture.line)
+    pixel_mm = width_mm / picture.shown.shape[1]
+    style = {"color": "#FFD400", "fontsize": 8.5, "fontweight": "bold", "path_effects": HALO}
+    beside = {"textcoords": "offset points", "va": "center", **style}
+    if width_mm - right[0] * pixel_mm > LENGTH_TEXT_MM:
+        axes.annotate(picture.line_text, right, (5, 0), ha="left", **beside)
+    elif left[0] * pixel_mm > LENGTH_TEXT_MM:
+        axes.annotate(picture.line_text, left, (-5, 0), ha="right", **beside)
+    else:
+        axes.text(0.97, 0.03, picture.line_text, transform=axes.transAxes, ha="right", va="bottom", **style)
 
 
 def _grays(picture: Picture) -> tuple[float, float]:
@@ -293,7 +303,7 @@ def plain(text: str, width_mm: float = math.inf) -> str:
     """Text that matplotlib shows as it is, shortened to a width."""
     most = max(4, int(width_mm / CHARACTER_MM)) if math.isfinite(width_mm) else len(text)
     short = text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
-    return short.replace("$", r"\$")
+    return short.replace("$", r"\$").replace("R2*", "$R_2^*$")
 
 
 # -- curves --
@@ -302,7 +312,7 @@ def plain(text: str, width_mm: float = math.inf) -> str:
 def decay_plot(decays: Sequence[tuple[str, RegionDecay]], *, width_mm: float = 88.0) -> Figure:
     """Mean signals of the region at all time points, each over its own fitted signal at echo time 0."""
     figure = figure_mm(width_mm, 72)
-    axes = axes_mm(figure, 14, 11, width_mm - 16, 50)
+    axes = axes_mm(figure, 14, 12, width_mm - 16, 46)
     handles = []
     for number, (name, decay) in enumerate(decays):
         color, marker, dash = (series[number % len(series)] for series in (COLORS, MARKERS, DASHES))
@@ -312,14 +322,18 @@ def decay_plot(decays: Sequence[tuple[str, RegionDecay]], *, width_mm: float = 8
             capsize=2.0, markersize=4, zorder=3,
         )  # fmt: skip
         axes.plot(decay.curve_times_ms, decay.curve / start, color=color, linestyle=dash, linewidth=1.2)
-        handles.append(Line2D([], [], color=color, marker=marker, markersize=4, linestyle=dash, label=plain(name, 30)))
+        handles.append(Line2D([], [], color=color, marker=marker, markersize=4, linestyle=dash, label=plain(name, 42)))
     axes.set_xlim(0, max(decay.curve_times_ms[-1] for _, decay in decays))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("Echo time (ms)")
     axes.set_ylabel("Signal / fitted signal at TE 0")
     axes.set_title("Decay in the region, mean ± SD and fit", pad=TITLE_PAD_OVER_LEGEND)
     axes.grid(axis="y")
-    legend_under_title(axes, handles, [handle.get_label() for handle in handles])
+    labels = [handle.get_label() for handle in handles]
+    if sum(map(len, labels)) + 7 * len(labels) < LEGEND_CHARACTERS:
+        legend_under_title(axes, handles, labels)
+    else:  # decays leave the upper right corner free
+        axes.legend(handles, labels, loc="upper right", borderaxespad=0.0)
     return figure
 
 
@@ -328,7 +342,7 @@ class Trend:
     """One quantity over time: rows of the assessment in their order, and the band of repeatability.
 
     Attributes:
-        name, unit: for the title and the axis; may hold matplotlib's mathematics.
+        name, unit: for the title, which may have two lines, and the axis.
         intervals: 95 % per row, or None.
         band: (low, high) around the baseline that repeated measurements stay in, or None.
     """
@@ -349,20 +363,16 @@ def trend_plot(trends: Sequence[Trend], names: Sequence[str], days: Sequence[flo
     places = dict(zip(names, days if days else range(len(names)), strict=True))
     columns = min(len(trends), 4 if len(names) <= 3 else 2)
     rows = -(-len(trends) // columns)
-    width, height = PAGE_WIDTH_MM / columns, 55.0
+    foot = 11.0 if days else 8.0
+    width, height = PAGE_WIDTH_MM / columns, 42.0 + foot
     figure = figure_mm(PAGE_WIDTH_MM, rows * height)
     for number, trend in enumerate(trends):
         row, column = divmod(number, columns)
-        axes = axes_mm(figure, column * width + 11.5, (rows - 1 - row) * height + 12, width - 14, height - 20)
+        axes = axes_mm(figure, column * width + 11.5, (rows - 1 - row) * height + foot, width - 14, height - foot - 9)
         _draw_trend(axes, trend, places, is_days=bool(days))
-        axes.set_title(plain_math(trend.name, width - 8), pad=4)
+        axes.set_title("\n".join(plain(line, width - 6) for line in trend.name.split("\n")), pad=4)
         axes.set_ylabel(trend.unit, labelpad=2)
     return figure
-
-
-def plain_math(text: str, width_mm: float) -> str:
-    """Our own title, which may hold mathematics, shortened if it does not."""
-    return text if "$" in text else plain(text, width_mm)
 
 
 def _draw_trend(axes, trend: Trend, places: dict[str, float], *, is_days: bool) -> None:
@@ -416,18 +426,18 @@ def rules_plot(results: Sequence[tuple[RuleResult, MeasuredValue, str]]) -> Figu
     Args:
         results: result, the value that was compared, and the paper in short.
     """
-    row_mm, foot, text_mm, verdict_mm = 15.5, 11.0, 58.0, 45.0
+    row_mm, foot, text_mm, verdict_mm = 15.0, 9.0, 62.0, 55.5
     figure = figure_mm(PAGE_WIDTH_MM, len(results) * row_mm + foot)
     ranges = _shared_ranges(results)
     height = len(results) * row_mm + foot
     for number, (result, value, paper) in enumerate(results):
         bottom = height - (number + 1) * row_mm
-        axes = axes_mm(figure, text_mm, bottom + 4.5, PAGE_WIDTH_MM - text_mm - verdict_mm - 3, row_mm - 6.5)
+        axes = axes_mm(figure, text_mm, bottom + 4.5, PAGE_WIDTH_MM - text_mm - verdict_mm - 4, row_mm - 6.5)
         _draw_rule(axes, result, value, ranges[result.rule.quantity, result.rule.stage])
         rule = result.rule
         y = (bottom + 4.5 + (row_mm - 6.5) / 2) / height
         _two_lines(
-            figure, 0.0, y, row_mm / height, plain(rule.title, 68), plain(f"{paper}: {rule.grouping.label()}", 96)
+            figure, 0.0, y, row_mm / height, plain(rule.title, 72), plain(f"{paper}: {rule.grouping.label()}", 90)
         )
         remark = "; ".join(
             part
@@ -439,7 +449,7 @@ def rules_plot(results: Sequence[tuple[RuleResult, MeasuredValue, str]]) -> Figu
         )
         x = (PAGE_WIDTH_MM - verdict_mm) / PAGE_WIDTH_MM
         sign = "+" if result.is_favorable else "−"
-        _two_lines(figure, x, y, row_mm / height, plain(f"{sign} {result.predicted_class}", 56), remark)
+        _two_lines(figure, x, y, row_mm / height, plain(f"{sign} {result.predicted_class}", 62), remark)
     _rules_legend(figure)
     return figure
 
@@ -452,7 +462,7 @@ def _two_lines(figure: Figure, x: float, y: float, row: float, first: str, secon
 
 def _draw_rule(axes, result: RuleResult, value: MeasuredValue, limits: tuple[float, float]) -> None:
     rule = result.rule
-    favorable, other = rule.grouping.classes
+    favorable = rule.grouping.classes[0]
     above_is_good = (rule.positive_side == "above") == (rule.positive_class == favorable)
     axes.set_xlim(*limits)
     axes.set_ylim(-1, 1)
@@ -476,8 +486,10 @@ def _draw_rule(axes, result: RuleResult, value: MeasuredValue, limits: tuple[flo
         0.995 if above_is_good else 0.005, 0.03, "favorable", transform=axes.transAxes, fontsize=6, color="#2F5D3A",
         fontstyle="italic", ha="right" if above_is_good else "left", va="bottom",
     )  # fmt: skip
-    axes.text(1.0, -0.13, rule.unit.replace("100g", "100 g"), transform=axes.transAxes, fontsize=6, color="#555555",
-              ha="left", va="top")  # fmt: skip
+    axes.annotate(
+        rule.unit.replace("100g", "100 g"), (1, 0), (8, -4), xycoords="axes fraction", textcoords="offset points",
+        fontsize=6, color="#555555", ha="left", va="top",
+    )  # fmt: skip
 
 
 def _spread(group: PublishedGroup) -> tuple[float, float, float] | None:

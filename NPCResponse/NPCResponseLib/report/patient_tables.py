@@ -1,6 +1,5 @@
 """The tables of a patient's report, as texts and rows for the template: headline numbers, values, rules, lesions."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from ..response import Quantity
 from ..time_points import LesionMeasurement, LesionStatus, MeasuredValue, TimePointValues
 
 FLOW_UNIT_SHOWN = "mL/100 g/min"
-MINUS_SIGN_AFTER = 1e-12
+_QUANTITY_OF = {Quantity.R2STAR_INCREASE: Quantity.R2STAR, Quantity.TBF_DECREASE: Quantity.TBF}
 MAX_CHANGE_COLUMNS = 2  # of more later time points, the change stands under the value
 
 
@@ -28,8 +27,19 @@ def signed(number: float, digits: int = 1) -> str:
 
 
 def interval_text(interval: tuple[float, float] | None, digits: int = 1) -> str:
-    """ "52.6 to 53.8"; empty without one."""
-    return "" if interval is None else f"{fixed(interval[0], digits)} to {fixed(interval[1], digits)}"
+    """ "52.6 to 53.8"; empty without one, or for a lesion that is gone."""
+    return (
+        ""
+        if interval is None or interval[0] == interval[1]
+        else f"{fixed(interval[0], digits)} to {fixed(interval[1], digits)}"
+    )
+
+
+def certainty(interval: tuple[float, float] | None) -> str:
+    """The interval of a headline number in words."""
+    if interval is None:
+        return "no standard error"
+    return f"95 % CI {interval_text(interval)}" if interval_text(interval) else "no longer seen"
 
 
 def normal_interval(value: float, standard_error: float | None) -> tuple[float, float] | None:
@@ -61,8 +71,8 @@ def tiles(assessment: PatientAssessment) -> list[Tile]:
     """The last change of each quantity, or its value where there is nothing to compare it with."""
     found = []
     for quantity, change_of, name in (
-        (Quantity.R2STAR, Quantity.R2STAR_INCREASE, "dR2* = post - pre"),
-        (Quantity.TBF, Quantity.TBF_DECREASE, "dTBF = pre - post"),
+        (Quantity.R2STAR, Quantity.R2STAR_INCREASE, "dR2* (post - pre)"),
+        (Quantity.TBF, Quantity.TBF_DECREASE, "dTBF (pre - post)"),
     ):
         changes = [change for change in assessment.changes if change.change.quantity is change_of]
         rows = [row for row in assessment.trend if row.quantity is quantity]
@@ -81,11 +91,11 @@ def _change_tile(found: AssessedChange, name: str, rows: Sequence[TrendRow]) -> 
     percent = "" if after.percent_change_from_baseline is None else f" ({signed(after.percent_change_from_baseline)} %)"
     verb = "rose" if after.value > before.value else "fell" if after.value < before.value else "stayed"
     return Tile(
-        label=f"{name}, {found.time_point}",
+        label=f"{name}, {found.baseline} to {found.time_point}",
         value=signed(value.value),
         unit=shown_unit(value.unit),
-        interval=interval_text(value.interval()),
-        detail=f"{before.what} {verb}: {fixed(before.value)} to {fixed(after.value)}{percent}",
+        interval=certainty(value.interval()),
+        detail=f"{before.what} {verb} from {fixed(before.value)} to {fixed(after.value)}{percent}",
         chip=chip,
         grade=grade,
     )
@@ -96,7 +106,7 @@ def _value_tile(row: TrendRow, value: MeasuredValue) -> Tile:
         label=f"{row.what}, {row.time_point}",
         value=fixed(row.value),
         unit=shown_unit(row.unit),
-        interval=interval_text(value.interval()),
+        interval=certainty(value.interval()),
         detail="",
     )
 
@@ -107,14 +117,15 @@ def _size_tiles(assessment: PatientAssessment) -> list[Tile]:
     rows = [row for row in diameters if row.what == diameters[0].what]
     found = []
     if rows:
-        last, first = rows[-1], rows[0]
-        before = f"before: {fixed(first.value)} mm at {first.time_point}" if last is not first else ""
+        last = rows[-1]
+        first = next((row for row in rows if row.time_point == assessment.baseline), last)
+        before = f"{first.time_point}: {fixed(first.value)} mm" if last is not first else ""
         found.append(
             Tile(
                 label=f"{last.what}, {last.time_point}",
                 value=fixed(last.value),
                 unit="mm",
-                interval=interval_text(normal_interval(last.value, last.standard_error)),
+                interval=certainty(normal_interval(last.value, last.standard_error)),
                 detail=before,
             )
         )
@@ -132,23 +143,28 @@ def _atrophy_tile(found: LesionAtrophyAt) -> Tile:
         label=f"Atrophy rate of {found.lesion.lesion}, {found.time_point}",
         value=fixed(rate.percent),
         unit="%",
-        interval=interval_text(normal_interval(rate.percent, rate.standard_error_percent)),
+        interval=certainty(normal_interval(rate.percent, rate.standard_error_percent)),
         detail=f"({fixed(rate.pre_mm)} - {fixed(rate.post_mm)}) / {fixed(rate.pre_mm)} mm",
         chip=chip,
         grade=grade,
     )
 
 
-def judgment_chip(judgment: ChangeJudgment) -> tuple[str, str]:
-    """What a change means beside the error or the repeatability, in a few words, and the chip's class."""
+def judgment_words(judgment: ChangeJudgment) -> tuple[str, bool]:
+    """A change beside the error or the repeatability, in a few words; and whether it stands out."""
     if judgment.verdict is Verdict.UNKNOWN:
-        return "? Error not known", "limited"
-    against = "repeatability" if judgment.basis == "repeatability coefficient" else "measurement error"
+        return "error not known", False
+    against = "repeatability" if judgment.basis == "repeatability coefficient" else "error"
     if judgment.uncertain:
-        return f"! About the {against}", "limited"
-    if judgment.verdict is Verdict.EXCEEDS:
-        return f"✓ More than {against}", "good"
-    return f"! Within {against}", "limited"
+        return f"about the {against}", False
+    exceeds = judgment.verdict is Verdict.EXCEEDS
+    return f"{'exceeds' if exceeds else 'within'} {against}", exceeds
+
+
+def judgment_chip(judgment: ChangeJudgment) -> tuple[str, str]:
+    """The same as a chip: its text and class."""
+    words, exceeds = judgment_words(judgment)
+    return f"{'✓' if exceeds else '!'} {words[0].upper()}{words[1:]}", "good" if exceeds else "limited"
 
 
 # -- the table of values --
@@ -156,11 +172,12 @@ def judgment_chip(judgment: ChangeJudgment) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Cell:
-    """Texts of one cell: the number, its interval under it, a remark."""
+    """Texts of one cell: the number, its interval under it, a remark, how it was judged."""
 
     value: str = "–"
     interval: str = ""
     note: str = ""
+    judged: str = ""
 
 
 @dataclass(frozen=True)
@@ -211,11 +228,47 @@ def _value_cell(row: TrendRow, value: MeasuredValue) -> Cell:
 
 def _change_cell(assessment: PatientAssessment, row: TrendRow) -> Cell:
     percent = row.percent_change_from_baseline
+    judgment = _judgment(assessment, row)
     return Cell(
         signed(row.change_from_baseline),
         interval_text(change_interval(assessment, row)),
         "" if percent is None else f"{signed(percent)} %",
+        judgment_words(judgment)[0] if judgment else "",
     )
+
+
+def _judgment(assessment: PatientAssessment, row: TrendRow) -> ChangeJudgment | None:
+    """What was judged of the change in a row of the trend."""
+    if row.quantity is Quantity.MPTD:
+        for one in assessment.atrophy:
+            plane = f" ({one.lesion.plane})" if one.lesion.plane else ""
+            is_lesion = row.what == f"{Quantity.MPTD.label()}, {one.lesion.lesion}{plane}"
+            if is_lesion and one.time_point == row.time_point:
+                return one.judgment
+    for found in assessment.changes:
+        if _QUANTITY_OF[found.change.quantity] is row.quantity and found.time_point == row.time_point:
+            return found.judgment
+    return None
+
+
+def judged_by(assessment: PatientAssessment) -> list[str]:
+    """Sentences on what changes were compared with."""
+    judgments = [(_QUANTITY_OF[found.change.quantity].label(), found.judgment) for found in assessment.changes]
+    judgments += [(Quantity.MPTD.label(), found.judgment) for found in assessment.atrophy if found.judgment]
+    sentences = []
+    coefficients = dict.fromkeys(
+        f"{name} {judgment.limit:g} {shown_unit(judgment.unit)}"
+        for name, judgment in judgments
+        if judgment.basis == "repeatability coefficient"
+    )
+    if coefficients:
+        sentences.append(f"Repeatability coefficients: {', '.join(coefficients)}.")
+    if any(judgment.basis == "measurement error" for _, judgment in judgments):
+        sentences.append(
+            "Error: 95 % of what the errors of the two measurements alone allow; how much repeated examinations of an "
+            "unchanged patient differ was not given, and is usually more."
+        )
+    return sentences
 
 
 def _volume_row(assessment: PatientAssessment, volumes_ml: dict[str, float], lesion: str) -> ValueRow:
@@ -241,8 +294,7 @@ def measured(assessment: PatientAssessment, row: TrendRow) -> MeasuredValue:
 def change_interval(assessment: PatientAssessment, row: TrendRow) -> tuple[float, float] | None:
     """95 % for later - baseline."""
     for found in assessment.changes:
-        of = {Quantity.R2STAR_INCREASE: Quantity.R2STAR, Quantity.TBF_DECREASE: Quantity.TBF}[found.change.quantity]
-        if found.time_point == row.time_point and of is row.quantity:
+        if found.time_point == row.time_point and _QUANTITY_OF[found.change.quantity] is row.quantity:
             interval = found.change.measured.interval()
             is_decrease = found.change.quantity is Quantity.TBF_DECREASE
             return (-interval[1], -interval[0]) if interval and is_decrease else interval
@@ -266,7 +318,9 @@ class RuleRow:
     favorable: bool
     near: str
     share: str
-    performance: str
+    share_interval: str
+    sensitivity: str
+    specificity: str
     broken: str
     unknown: str
 
@@ -321,8 +375,10 @@ def rule_rows(assessment: PatientAssessment) -> tuple[list[RuleRow], list[tuple[
                 says=result.predicted_class,
                 favorable=result.is_favorable,
                 near=near,
-                share=_share(result),
-                performance=f"{_proportion(result.sensitivity)} / {_proportion(result.specificity)}",
+                share=_share(result)[0],
+                share_interval=_share(result)[1],
+                sensitivity=_proportion(result.sensitivity),
+                specificity=_proportion(result.specificity),
                 broken=letters(result.conditions_not_met, paper),
                 unknown=letters(result.conditions_unknown, paper),
             )
@@ -340,20 +396,30 @@ def letter(number: int) -> str:
     return text
 
 
-def _share(result: RuleResult) -> str:
-    """The predictive value of the side that the value is on."""
+def _share(result: RuleResult) -> tuple[str, str]:
+    """The predictive value of the side that the value is on, and its range."""
     value, interval = result.negative_predictive_value, result.negative_predictive_interval
     if result.is_positive:
         value, interval = result.positive_predictive_value, result.positive_predictive_interval
     if value is None:
-        return "–"
-    told = "" if interval is None else f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
-    return f"{100 * value:.0f} %{told}"
+        return "–", ""
+    told = "" if interval is None else f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f}"
+    return f"{100 * value:.0f} %", told
 
 
 def _proportion(part: Proportion) -> str:
     counted = f"{part.k}/{part.n}" if part.k is not None else f"of {part.n}"
     return f"{100 * part.value:.0f} % ({counted})"
+
+
+def prevalences(results: Sequence[RuleResult]) -> list[str]:
+    """Which share of patients each predictive value is for."""
+    told = dict.fromkeys(
+        f"{result.rule.grouping.label()}: {100 * result.prevalence:.0f} % {result.rule.positive_class}, "
+        f"{result.prevalence_source}"
+        for result in results
+    )
+    return list(told)
 
 
 def rule_remarks(results: Sequence[RuleResult]) -> list[str]:
@@ -485,7 +551,3 @@ def last_verdict(assessment: PatientAssessment) -> RecistVerdict | None:
     """The last that tells something, or the last of all."""
     told = [verdict for verdict in assessment.recist if verdict.category is not Recist.NE]
     return (told or list(assessment.recist) or [None])[-1]
-
-
-def is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

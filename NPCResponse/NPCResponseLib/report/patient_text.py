@@ -1,7 +1,7 @@
 """The sentences of a patient's report: verdict, methods, assumptions, references. Plain values in, plain text out."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..assessment import PatientAssessment
 from ..perfusion import PerfusionModel
@@ -18,14 +18,24 @@ PAPERS = {"xu2023": "{xu2023}", "liu2022": "{liu2022}"}
 # -- verdict --
 
 
-def sum_sentence(verdict: RecistVerdict) -> str:
-    """ "Sum of diameters -38.6 % (95 % CI -40.8 to -36.5): 62.4 to 38.3 mm"."""
+def sum_lines(verdict: RecistVerdict) -> list[str]:
+    """ "Sum of diameters -38.6 %", "95 % CI -40.8 to -36.5 %", "from 62.4 to 38.3 mm"; nothing without a sum.
+
+    Progression is told from the smallest sum, so that is what stands beside it.
+    """
     change = verdict.change_from_baseline_percent
     if change is None or verdict.baseline_sum_mm is None or verdict.sum_mm is None:
-        return ""
+        return []
+    if verdict.target is Recist.PD and verdict.change_from_nadir_percent is not None:
+        return [
+            f"Sum of diameters {signed(verdict.change_from_nadir_percent)} % "
+            f"({signed(verdict.change_from_nadir_mm)} mm) from the smallest sum,",
+            f"{fixed(verdict.nadir_sum_mm)} mm at {verdict.nadir_time_point}, to {fixed(verdict.sum_mm)} mm; "
+            f"{signed(change)} % from baseline",
+        ]
     interval = interval_text(normal_interval(change, verdict.change_from_baseline_se_percent))
-    told = f" (95 % CI {interval})" if interval else ""
-    return f"Sum of diameters {signed(change)} %{told}: {fixed(verdict.baseline_sum_mm)} to {fixed(verdict.sum_mm)} mm"
+    lines = [f"Sum of diameters {signed(change)} %", f"95 % CI {interval} %" if interval else "no standard error"]
+    return [*lines, f"from {fixed(verdict.baseline_sum_mm)} to {fixed(verdict.sum_mm)} mm"]
 
 
 def course_sentence(verdicts: Sequence[RecistVerdict]) -> str:
@@ -67,18 +77,18 @@ def rules_sentences(assessment: PatientAssessment) -> list[str]:
     if near:
         doubts.append(f"{len(near)} {'is' if len(near) == 1 else 'are'} near the cutoff")
     if unmet:
-        doubts.append(f"{len(unmet)} {'was' if len(unmet) == 1 else 'were'} not made for such a measurement")
+        doubts.append(f"{len(unmet)} used under conditions other than the paper's")
     first = f"Published rules: {favorable} of {len(results)} on the favorable side"
     first += f"; {', '.join(doubts)}." if doubts else "."
     if not doubts:
         return [first]
     if not clear:
-        return [first, "None of them is both clear of its cutoff and used under its paper's conditions."]
-    sides = "; ".join(
-        f"{result.rule.title.lower() if result.rule.title[:2] != 'R2' else result.rule.title}: {result.predicted_class}"
-        for result in clear
-    )
-    return [first, f"Clear of the cutoff and under the paper's conditions: {sides}."]
+        return [first, "No rule is both clear of its cutoff and used under its paper's conditions."]
+    by_class: dict[str, list[str]] = {}
+    for result in clear:
+        by_class.setdefault(result.predicted_class, []).append(result.rule.title)
+    told = "; ".join(f"{predicted} by {', '.join(titles)}" for predicted, titles in by_class.items())
+    return [first, f"Clear of the cutoff, no condition of the paper broken: {told}."]
 
 
 # -- methods --
@@ -93,8 +103,8 @@ def methods(report) -> Citing:
         ("Tumor blood flow", [(point.name, tbf_text.methods(point.tbf)) for point in points if point.tbf is not None]),
     ):
         paragraphs += _differences(what, [(name, _with_keys(one)) for name, one in cited])
-    paragraphs = [report.cloak(paragraph) for paragraph in paragraphs]
-    return Citing.of([*paragraphs, *_of_patient(report.assessment)])
+    citing = Citing.of([*paragraphs, *_of_patient(report.assessment)])
+    return Citing(tuple(report.cloak(paragraph) for paragraph in citing.paragraphs), citing.keys)
 
 
 def _r2star(result) -> Citing:
@@ -140,38 +150,37 @@ def sentences(paragraphs: Iterable[str]) -> list[str]:
 def _of_patient(assessment: PatientAssessment) -> Iterator[str]:
     if any(row.quantity in (Quantity.MPTD, Quantity.SUM_OF_DIAMETERS) for row in assessment.trend):
         yield (
-            "Diameters are the longest lines within one slice of the segmented lesion, per plane. The maximum diameter of "
-            "the primary tumor is that of the plane in which it was longest at baseline, and the atrophy rate is "
+            "Diameters are the longest lines within one slice of the segmented lesion, per plane. The maximum diameter "
+            "of the primary tumor is that of the plane in which it was longest at baseline, and the atrophy rate is "
             "(pre - post) / pre of it {liu2022}."
         )
     if assessment.recist:
         yield (
-            "Response was told by RECIST 1.1 {eisenhauer2009}: the longest axial diameter of lesions and the short axis of "
-            "lymph nodes, at most five targets and two in one organ; responses are those of each time point."
+            "Response was told by RECIST 1.1 {eisenhauer2009}: the longest axial diameter of lesions and the short "
+            "axis of lymph nodes, at most five targets and two in one organ; responses are those of each time point."
         )
     if assessment.mrecist:
         yield "mRECIST {lencioni2010} takes the enhancing part of each lesion in place of the whole."
     used = {change.change.quantity for change in assessment.changes}
-    if Quantity.R2STAR_INCREASE in used:
-        yield "The change of R2* is dR2* = post - pre, as its paper defines it {xu2023}."
-    if Quantity.TBF_DECREASE in used:
-        yield "The change of tumor blood flow is dTBF = pre - post, as its paper defines it {liu2022}."
     if used:
+        told = ["Changes have the signs of their papers:"]
+        told += ["dR2* = post - pre {xu2023}."] if Quantity.R2STAR_INCREASE in used else []
+        told += ["dTBF = pre - post {liu2022}."] if Quantity.TBF_DECREASE in used else []
         yield (
-            "The errors of two examinations are taken as independent; confidence intervals are Student's t with the degrees "
-            "of freedom of Welch and Satterthwaite."
+            " ".join(told) + " The errors of two examinations are taken as independent; confidence intervals are "
+            "Student's t with the degrees of freedom of Welch and Satterthwaite."
         )
     if _judged_by_repeatability(assessment):
-        yield "Changes were compared with the repeatability coefficient, 1.96 √2 times the SD within subjects {bland1999}."
+        yield "Changes were compared with the repeatability coefficient, 1.96 √2 SD within subjects {bland1999}."
     if assessment.dose is not None:
         yield f"Dose, by the linear-quadratic model {{fowler1989}} as in {{liu2022}}: {assessment.dose.formula}."
     if assessment.rules:
         studies = {result.rule.study.id: short_paper(result) for result in assessment.rules}
         papers = ", ".join(f"{name} {PAPERS.get(key, '')}".strip() for key, name in studies.items())
         yield (
-            f"Published cutoffs are those of {papers}. A value closer to its cutoff than two standard errors is called near. "
-            "Predictive values are Bayes' theorem with the printed sensitivity and specificity; their intervals put both at "
-            "the limits of their exact 95 % intervals."
+            f"Published cutoffs are those of {papers}. A value closer to its cutoff than two standard errors is called "
+            "near. Predictive values are Bayes' theorem with the printed sensitivity and specificity; their intervals "
+            "put both at the limits of their exact 95 % intervals."
         )
 
 
@@ -198,19 +207,54 @@ def assumptions(report) -> list[str]:
     of_patient = list(report.assessment.assumptions)
     if any(lesion.diameter_se_mm for point in report.assessment.time_points for lesion in point.lesions):
         of_patient.append(
-            "Intervals of diameters hold the digitization of the segment alone, not how differently two readers draw it."
+            "Intervals of diameters hold the digitization of the segment alone, not how two readers differ."
         )
-    return [report.cloak(sentence) for sentence in placed([("", sentence) for sentence in of_patient] + told)]
+    return [
+        report.cloak(sentence)
+        for sentence in placed([("", sentence) for sentence in of_patient] + told, places(report))
+    ]
 
 
-def placed(told: Iterable[tuple[str, str]]) -> list[str]:
-    """Sentences once each, with the places that they were told of."""
-    places: dict[str, list[str]] = {}
+def placed(told: Iterable[tuple[str, str]], kinds: Mapping[str, Sequence[str]]) -> list[str]:
+    """Sentences once each, with the places that they were told of ("pre BOLD"); for all places of a kind, the kind.
+
+    Args:
+        told: (place, sentence); a place may be empty.
+    """
+    where: dict[str, list[str]] = {}
     for place, sentence in told:
-        found = places.setdefault(" ".join(sentence.split()), [])
+        found = where.setdefault(" ".join(sentence.split()), [])
         if place and place not in found:
             found.append(place)
-    return [f"{', '.join(found)}: {sentence}" if found else sentence for sentence, found in places.items()]
+    lines = []
+    for sentence, found in where.items():
+        for kind, every in kinds.items():
+            if len(every) > 1 and set(every) <= set(found):
+                found = [kind, *(place for place in found if place not in every)]
+        lines.append(f"{', '.join(found)}: {sentence}" if found else sentence)
+    return lines
+
+
+def places(report) -> dict[str, list[str]]:
+    """Every place of each kind that a sentence may be about."""
+    points = report.time_points
+    verdicts = (*report.assessment.recist, *report.assessment.mrecist)
+    by_criteria: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        by_criteria.setdefault(verdict.criteria.value, []).append(f"{verdict.criteria.value} at {verdict.time_point}")
+    return {
+        "BOLD": [f"{point.name} BOLD" for point in points if point.r2star is not None],
+        "ASL": [f"{point.name} ASL" for point in points if point.tbf is not None],
+        **by_criteria,
+    }
+
+
+def split_place(sentence: str, kinds: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    """("RECIST 1.1 at post", rest) of a sentence that begins with a place; else ("", sentence)."""
+    for place in (place for every in kinds.values() for place in every):
+        if sentence.startswith(f"{place}: "):
+            return place, sentence[len(place) + 2 :]
+    return "", sentence
 
 
 def bias_sentences(report) -> list[str]:
@@ -222,10 +266,11 @@ def bias_sentences(report) -> list[str]:
         and point.tbf.perfusion.model is PerfusionModel.SINGLE_DELAY
         and point.tbf.perfusion.model_bias is not None
     ]
-    told = placed(biased)
+    told = placed(biased, places(report))
     if len(biased) > 1:
         told.append(
-            "A change of transit time or T1 under treatment would show as a change of flow; several delays tell them apart."
+            "A change of transit time or T1 under treatment would show as a change of flow; several delays tell them "
+            "apart."
         )
     return told
 

@@ -8,6 +8,8 @@ import slicer
 import vtk
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
+    vtkMRMLLinearTransformNode,
+    vtkMRMLMarkupsLineNode,
     vtkMRMLPlotChartNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
@@ -25,9 +27,12 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from NPCResponseLib.mrml.tbf import RoiAverage
 from NPCResponseLib.relaxometry import R2StarMethod
 from NPCResponseLib.rois import SliceRule
+from NPCResponseLib.widgets.diameter_parameters import LesionState
 from NPCResponseLib.widgets.r2star_parameters import OUTPUTS, InputForm, QualityMap, R2StarParameters
+from NPCResponseLib.widgets.tbf_parameters import AslInputForm, AslLabeling, AslQualityMap
 
 SAMPLE_CATEGORY, SAMPLE_NAME = "NPCImaging", "NPCPhantom"
 
@@ -39,20 +44,24 @@ class NPCResponse(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("NPC Response")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
-        parent.dependencies = []
+        parent.dependencies = ["SegmentStatistics"]
         parent.contributors = ["NPCImaging developers"]
         parent.helpText = _(
-            "Maps R2* (the apparent transverse relaxation rate, in Hz) from a multi-echo gradient-echo (BOLD) series,"
-            " measures it in a tumor segment, and tells for every voxel how well it was fitted."
+            "Maps R2* (the apparent transverse relaxation rate, in Hz) from a multi-echo gradient-echo (BOLD) series"
+            " and tumor blood flow (in mL/100g/min) from arterial spin labeling, measures both in a tumor segment, and"
+            " tells for every voxel how far it can be trusted. Measures the diameters of lesions in three planes, and"
+            " assesses the response to treatment from all of these."
             " <b>For research use only, not for diagnosis.</b>"
             ' More in the <a href="{url}">documentation</a>; sample data under Sample Data, NPC imaging.'
         ).format(url="https://github.com/NPCImaging/SlicerNPCImaging#readme")
         parent.acknowledgementText = _(
-            "The method and the region of interest follow X. Xu et al., BMC Medical Imaging 2023, 23:69"
-            " (doi:10.1186/s12880-023-01029-y). Please cite them, and NPCImaging as in its CITATION.cff."
+            "Methods and regions of interest follow, for R2*, X. Xu et al., BMC Medical Imaging 2023, 23:69"
+            " (doi:10.1186/s12880-023-01029-y) and, for blood flow and diameters, J. Liu et al., Insights into Imaging"
+            " 2022, 13:114 (doi:10.1186/s13244-022-01248-x). Please cite them, and NPCImaging as in its CITATION.cff."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
         slicer.app.connect("startupCompleted()", registerResultsLayout)
+        slicer.app.connect("startupCompleted()", registerDiameterColumns)
 
 
 def registerSampleData() -> None:
@@ -83,6 +92,16 @@ def registerResultsLayout() -> None:
         registerLayout()
     except Exception:
         logging.exception("NPCResponse: the layout of the results could not be registered")
+
+
+def registerDiameterColumns() -> None:
+    """Offer the diameters as columns of Segment Statistics."""
+    try:
+        from NPCResponseLib.widgets.segment_statistics_plugin import registerSegmentStatisticsPlugin
+
+        registerSegmentStatisticsPlugin()
+    except Exception:
+        logging.exception("NPCResponse: the diameters could not be offered in Segment Statistics")
 
 
 def simulateSampleData(_source=None):
@@ -119,6 +138,34 @@ class NPCResponseParameterNode:
     focusRas - middle of the measured region (world RAS, mm), to show it.
     regionText, voxelsText, notesText - the result in words.
     qualityMap - what is shown beside the R2* map.
+
+    Those of blood flow begin with asl; a number at 0 (pulses at -1) is taken from the data, or the default.
+
+    aslInputForm - which of aslSeries, aslDifference and aslFlow holds the images.
+    aslSeries - sequence, multi-component or multi-volume node with control, label and perhaps M0 images.
+    aslDifference, aslFlow - a perfusion-weighted difference; a flow map that the scanner made.
+    aslM0 - M0 image of its own.
+    aslRoles - what each image of aslSeries is, or a pattern that repeats; empty: what the node knows.
+    aslLabelDurationMs, aslDelaysMs, aslLabeling, aslEfficiency, aslPulses - how blood was labeled, and when imaged.
+    aslT1BloodMs, aslHematocrit, aslT1TissueMs, aslPartitionCoefficient - blood and tissue.
+    aslPerfusionScale, aslM0RepetitionTimeMs, aslFieldStrengthT - how images compare to M0, and of which field.
+    aslCorrectMotion, aslDropOutlierPairs - what is done before averaging.
+    aslSegmentation, aslSegmentId, aslExclusionSegmentIds - the tumor, as above.
+    aslAnatomy - image that the tumor is drawn on; the series is registered to it.
+    aslSliceRule, aslAverage, aslErosionMm, aslLeaveOutDoubtful - how voxels become a number.
+    aslTbfMap, aslStandardErrorMap, aslTransitTimeMap, aslStatusMap, aslDeltaMap, aslM0Map - result maps.
+    aslTransform - lays them over aslAnatomy. aslTable - measurements.
+    aslResultSource, aslFocusRas, aslRegionText, aslVoxelsText, aslNotesText, aslQualityMap - as above.
+
+    Those of a lesion's diameters begin with diameter.
+
+    diameterState - what is seen of the lesion; only one that is present is measured.
+    diameterSegmentation, diameterSegmentId - the lesion. diameterImage - what it was drawn on.
+    diameterLesionName, diameterOrgan, diameterIsNode, diameterIsTarget - what the lesion is.
+    diameterAxialLine, diameterCoronalLine, diameterSagittalLine - lines of the diameters; None: created by Measure.
+    diameterTable - measurements; remembers the lesion.
+    diameterResultSource, diameterResultKey - the segment and lesion that lines and table belong to.
+    diameterFocusRas - middle of the longest line (world RAS, mm). diameterText - the result in words.
     """
 
     inputForm: InputForm = InputForm.SERIES
@@ -149,6 +196,64 @@ class NPCResponseParameterNode:
     voxelsText: str
     notesText: str
     qualityMap: QualityMap = QualityMap.STANDARD_ERROR
+    aslInputForm: AslInputForm = AslInputForm.SERIES
+    aslSeries: vtkMRMLSequenceNode | vtkMRMLScalarVolumeNode | None
+    aslDifference: vtkMRMLScalarVolumeNode | None
+    aslFlow: vtkMRMLScalarVolumeNode | None
+    aslM0: vtkMRMLScalarVolumeNode | None
+    aslRoles: str
+    aslLabelDurationMs: Annotated[float, WithinRange(0.0, 10000.0)] = 0.0
+    aslDelaysMs: list[float]
+    aslLabeling: AslLabeling = AslLabeling.FROM_DATA
+    aslEfficiency: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
+    aslPulses: Annotated[int, WithinRange(-1, 12)] = -1
+    aslT1BloodMs: Annotated[float, WithinRange(0.0, 5000.0)] = 0.0
+    aslHematocrit: Annotated[float, WithinRange(0.0, 0.7)] = 0.0
+    aslT1TissueMs: Annotated[float, WithinRange(0.0, 5000.0)] = 0.0
+    aslPartitionCoefficient: Annotated[float, WithinRange(0.0, 1.5)] = 0.0
+    aslPerfusionScale: Annotated[float, WithinRange(0.0, 10000.0)] = 0.0
+    aslM0RepetitionTimeMs: Annotated[float, WithinRange(0.0, 100000.0)] = 0.0
+    aslFieldStrengthT: Annotated[float, WithinRange(0.0, 15.0)] = 0.0
+    aslCorrectMotion: bool = False
+    aslDropOutlierPairs: bool = False
+    aslSegmentation: vtkMRMLSegmentationNode | None
+    aslSegmentId: str
+    aslExclusionSegmentIds: list[str]
+    aslAnatomy: vtkMRMLScalarVolumeNode | None
+    aslSliceRule: SliceRule = SliceRule.LARGEST_SLICE_AND_NEIGHBORS
+    aslAverage: RoiAverage = RoiAverage.MEAN_OF_SLICES
+    aslErosionMm: Annotated[float, WithinRange(0.0, 20.0)] = 0.0
+    aslLeaveOutDoubtful: bool = False
+    aslTbfMap: vtkMRMLScalarVolumeNode | None
+    aslStandardErrorMap: vtkMRMLScalarVolumeNode | None
+    aslTransitTimeMap: vtkMRMLScalarVolumeNode | None
+    aslStatusMap: vtkMRMLLabelMapVolumeNode | None
+    aslDeltaMap: vtkMRMLScalarVolumeNode | None
+    aslM0Map: vtkMRMLScalarVolumeNode | None
+    aslTransform: vtkMRMLLinearTransformNode | None
+    aslTable: vtkMRMLTableNode | None
+    aslResultSource: vtkMRMLSequenceNode | vtkMRMLScalarVolumeNode | None
+    aslFocusRas: list[float]
+    aslRegionText: str
+    aslVoxelsText: str
+    aslNotesText: str
+    aslQualityMap: AslQualityMap = AslQualityMap.STANDARD_ERROR
+    diameterState: LesionState = LesionState.PRESENT
+    diameterSegmentation: vtkMRMLSegmentationNode | None
+    diameterSegmentId: str
+    diameterImage: vtkMRMLScalarVolumeNode | None
+    diameterLesionName: str
+    diameterOrgan: str
+    diameterIsNode: bool = False
+    diameterIsTarget: bool = True
+    diameterAxialLine: vtkMRMLMarkupsLineNode | None
+    diameterCoronalLine: vtkMRMLMarkupsLineNode | None
+    diameterSagittalLine: vtkMRMLMarkupsLineNode | None
+    diameterTable: vtkMRMLTableNode | None
+    diameterResultSource: vtkMRMLSegmentationNode | None
+    diameterResultKey: str
+    diameterFocusRas: list[float]
+    diameterText: str
 
 
 class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -164,14 +269,18 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
+        from NPCResponseLib.widgets.diameter_section import DiameterSection
         from NPCResponseLib.widgets.r2star_section import R2StarSection
+        from NPCResponseLib.widgets.results_layout import ResultsLayout
+        from NPCResponseLib.widgets.tbf_section import TbfSection
 
         panel = slicer.util.loadUI(self.resourcePath("UI/NPCResponse.ui"))
         self.layout.addWidget(panel)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = NPCResponseLogic()
-        self._sections = (R2StarSection(self.ui),)
+        layout = ResultsLayout()
+        self._sections = (R2StarSection(self.ui, layout), TbfSection(self.ui, layout), DiameterSection(self.ui))
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneLeaving)
         self.addObserver(scene, scene.StartImportEvent, self.onSceneLeaving)
@@ -282,6 +391,84 @@ class NPCResponseLogic(ScriptedLoadableModuleLogic):
         )
         return job.run(outputs)
 
+    def mapBloodFlow(
+        self, series, segmentation=None, segment="", *, exclude=(), m0=None, anatomy=None, outputs=None, **settings
+    ):
+        """Map tumor blood flow and, if a segment is given, measure it.
+
+        Example::
+
+            result = logic.mapBloodFlow(series, segmentation, "tumor", label_duration_ms=1500, m0=m0Volume)
+            print(f"TBF {result.mean:.0f} +/- {result.mean_se:.0f} mL/100g/min")
+
+        Args:
+            series: sequence, multi-component or multi-volume node, or a list with one volume per image.
+            segmentation, segment: node, and name or ID of the tumor segment.
+            exclude: names or IDs of segments that are left out.
+            m0: M0 volume, if it is not among the images.
+            anatomy: volume that the tumor is drawn on; the series is registered to it.
+            outputs: TbfOutputs with nodes to update; new ones are made for the rest.
+            settings: fields of NPCResponseLib.perfusion.PerfusionSettings (label_duration_ms,
+                post_labeling_delay_ms, ...) and of NPCResponseLib.mrml.tbf.TbfSettings (roles, slice_rule, ...).
+
+        Returns:
+            NPCResponseLib.mrml.tbf.TbfResult.
+
+        Raises:
+            InputError: input that cannot be used; its text says what, where and what to do.
+        """
+        from dataclasses import fields
+
+        from NPCResponseLib.mrml.segments import segment_id_by_name
+        from NPCResponseLib.mrml.tbf import TbfJob, TbfSettings
+        from NPCResponseLib.perfusion import PerfusionSettings
+
+        ofPerfusion = {field.name for field in fields(PerfusionSettings)}
+        perfusion = {name: value for name, value in settings.items() if name in ofPerfusion}
+        others = {name: value for name, value in settings.items() if name not in ofPerfusion}
+        job = TbfJob(
+            series,
+            TbfSettings(**{"perfusion": PerfusionSettings(**perfusion), **others}),
+            segmentation=segmentation,
+            segment_id=segment_id_by_name(segmentation, segment) if segmentation else "",
+            exclusion_ids=[segment_id_by_name(segmentation, name) for name in exclude],
+            m0_volume=m0,
+            anatomy=anatomy,
+        )
+        return job.run(outputs)
+
+    def measureDiameters(self, segmentation, segment="", *, image=None, table=None, lines=None, **lesion):
+        """Measure the diameters of a lesion, and draw the longest of each plane as a line that can be moved.
+
+        Example::
+
+            result = logic.measureDiameters(segmentation, "tumor")
+            longest = result.diameters.measurement.mptd
+            print(f"{longest.length_mm:.1f} mm ({longest.plane.value})")
+
+        Args:
+            segmentation, segment: node, and name or ID of the lesion's segment; of a single segment it may be left out.
+            image: volume that it was drawn on, for the rows and the slice thickness.
+            table, lines: nodes of an earlier call to update: a table, and line nodes by plane
+                (NPCResponseLib.diameters.Plane). A line that was moved or drawn by hand takes the place of what is
+                measured.
+            lesion: fields of NPCResponseLib.time_points.LesionMeasurement (name, organ, is_node, is_target).
+
+        Returns:
+            NPCResponseLib.mrml.lesions.LesionResult; its table remembers the lesion.
+
+        Raises:
+            InputError: no such segment, or it is empty.
+        """
+        from NPCResponseLib.mrml.lesions import measure_lesion
+        from NPCResponseLib.mrml.segments import segment_id_by_name
+        from NPCResponseLib.time_points import LesionMeasurement
+
+        segmentId = segment_id_by_name(segmentation, segment)
+        name = lesion.pop("name", "") or segmentation.GetSegmentation().GetSegment(segmentId).GetName()
+        told = LesionMeasurement(name=name, **lesion)
+        return measure_lesion(told, segmentation, segmentId, image, table=table, lines=lines)
+
     def loadPhantom(self):
         """Simulate a patient before and after treatment into the scene; returns its nodes (PhantomNodes)."""
         from NPCResponseLib.mrml.sample_data import add_phantom_to_scene
@@ -295,6 +482,8 @@ class NPCResponseTest(ScriptedLoadableModuleTest):
 
     TRUTH_HZ = {"pre": 44.0, "post": 58.0}  # of viable tumor, NPCResponseLib.phantom
     TOLERANCE_HZ = 1.0  # three standard errors of the smaller region, and what is left of the Rician bias
+    FLOW_BY_EQ_2 = {"pre": 142.9, "post": 80.6}  # mL/100g/min of viable tumor without noise; its true flow is higher
+    TOLERANCE_FLOW = 12.0  # three standard errors, and partial volume at the rim
 
     def setUp(self):
         slicer.mrmlScene.Clear()
@@ -377,6 +566,27 @@ class NPCResponseTest(ScriptedLoadableModuleTest):
         parameters.echoTimesMs = []
         parameters.segmentId = ""
         self.assertIn("segment", R2StarParameters(parameters).reasonNotReady())
+
+    def test_bloodFlowOfTheTumorFallsUnderTreatment(self):
+        logic = NPCResponseLogic()
+        patient = logic.loadPhantom()
+        for series, segmentation, expected in (
+            (patient.pre_asl, patient.pre_t1_segmentation, self.FLOW_BY_EQ_2["pre"]),
+            (patient.post_asl, patient.post_t1_segmentation, self.FLOW_BY_EQ_2["post"]),
+        ):
+            result = logic.mapBloodFlow(series, segmentation, "tumor", exclude=["necrosis"])
+            self.assertAlmostEqual(result.mean, expected, delta=self.TOLERANCE_FLOW)
+            self.assertIsNotNone(result.outputs.table)
+
+    def test_diametersOfTheTumorAreDrawnAsLines(self):
+        logic = NPCResponseLogic()
+        patient = logic.loadPhantom()
+        result = logic.measureDiameters(patient.pre_t1_segmentation, "tumor", image=patient.pre_t1)
+        self.assertEqual(len(result.lines), 3)
+        for plane, line in result.lines.items():
+            length = result.diameters.measurement.in_plane(plane).length_mm
+            self.assertAlmostEqual(line.GetLineLengthWorld(), length, delta=0.01)
+        self.assertEqual(result.lesion.name, "tumor")
 
     def test_removedNodesAreForgotten(self):
         logic = NPCResponseLogic()

@@ -161,6 +161,17 @@ class QDoubleSpinBox(Widget):
     )
 
 
+class QSpinBox(Widget):
+    def __init__(self):
+        super().__init__()
+        self.minimum, self.maximum, self.singleStep, self._value = 0, 99, 1, 0
+
+    value = valueProperty("value", "valueChanged", lambda box, value: int(min(max(value, box.minimum), box.maximum)))
+
+    def setRange(self, minimum: int, maximum: int) -> None:
+        self.minimum, self.maximum = minimum, maximum
+
+
 class QProgressBar(Widget):
     def __init__(self):
         super().__init__()
@@ -291,7 +302,7 @@ class Application:
         return True
 
 
-QT_CLASSES = (QLabel, QLineEdit, QPushButton, QCheckBox, QComboBox, QDoubleSpinBox, QProgressBar)
+QT_CLASSES = (QLabel, QLineEdit, QPushButton, QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox, QProgressBar)
 UI_CLASSES = {cls.__name__: cls for cls in QT_CLASSES} | {
     "ctkCollapsibleButton": CollapsibleButton,
     "qMRMLNodeComboBox": NodeComboBox,

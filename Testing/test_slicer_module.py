@@ -3,6 +3,7 @@
 Tests of the panel need Slicer's own parameterNodeWrapper: give a checkout of Slicer as SLICER_SOURCE_DIR.
 """
 
+import functools
 import importlib
 import inspect
 import os
@@ -19,6 +20,7 @@ import vtk
 
 from NPCResponseLib import headless
 from NPCResponseLib.errors import InputError
+from NPCResponseLib.mrml import sample_data
 from NPCResponseLib.mrml.echo_series import find_echo_times
 from NPCResponseLib.mrml.files import save_scene
 from Testing import slicer_stand_in
@@ -39,6 +41,11 @@ REIMPORTED = (
     "slicer.parameterNodeWrapper",
     "slicer.ScriptedLoadableModule",
 )
+
+
+# The patient is simulated once for all tests: nodes copy its arrays.
+for _name in ("simulate_bold", "simulate_asl", "simulate_t1ce"):
+    setattr(sample_data, _name, functools.cache(getattr(sample_data, _name)))
 
 
 def forget_modules() -> None:
@@ -94,11 +101,13 @@ def test_module_describes_itself_and_its_limits(name, events):
     assert all(hasattr(module, f"{name}{part}") for part in ("Widget", "Logic", "Test"))
 
 
-def test_response_module_acknowledges_the_paper(events):
+def test_response_module_acknowledges_the_papers(events):
     parent = module_parent()
     importlib.import_module("NPCResponse").NPCResponse(parent)
     assert "Xu" in parent.acknowledgementText
     assert "10.1186/s12880-023-01029-y" in parent.acknowledgementText
+    assert "Liu" in parent.acknowledgementText
+    assert "10.1186/s13244-022-01248-x" in parent.acknowledgementText
 
 
 def test_risk_module_depends_on_the_response_module(events):
@@ -470,6 +479,8 @@ def test_sequence_item_without_an_image_is_told(scene):
 
 
 class SliceWidget:
+    ORIENTATIONS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
+
     def __init__(self, scene, name: str):
         self.node = slicer.vtkMRMLSliceNode()
         self.node.SetSingletonTag(name)
@@ -512,6 +523,9 @@ class LayoutManager:
                 node.UnRegister(None)
                 node.SetSingletonTag(tag)
                 self.scene.AddNode(node)
+
+    def sliceViewNames(self) -> list[str]:
+        return list(self.widgets)
 
     def sliceWidget(self, name: str):
         if not self.hasViews:

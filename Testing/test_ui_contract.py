@@ -24,8 +24,24 @@ CONNECTABLE = {
     "enum": {"QComboBox", "ctkComboBox"},
     "node": {"qMRMLNodeComboBox"},
 }
-# Parameters without a widget of their own: SegmentSelection links the first three, the others are results.
-LINKED_BY_HAND = {"segmentation", "segmentId", "exclusionSegmentIds", "resultSource", "focusRas"}
+# Parameters without a widget of their own: SegmentSelection links segments, the others are results.
+LINKED_BY_HAND = {
+    "segmentation",
+    "segmentId",
+    "exclusionSegmentIds",
+    "resultSource",
+    "focusRas",
+    "aslSegmentation",
+    "aslSegmentId",
+    "aslExclusionSegmentIds",
+    "aslResultSource",
+    "aslFocusRas",
+    "diameterSegmentation",
+    "diameterSegmentId",
+    "diameterResultSource",
+    "diameterResultKey",
+    "diameterFocusRas",
+}
 SIGNALS = {
     "QPushButton": {"clicked(bool)", "clicked()", "toggled(bool)"},
     "QLineEdit": {"editingFinished()", "textChanged(QString)"},
@@ -139,9 +155,10 @@ def test_every_widget_used_in_code_is_in_the_ui_file(module):
 
 def test_widgets_that_are_used_by_a_composed_name_are_in_the_ui_file():
     texts = [parameter for parameter in parameter_types() if parameter.endswith("Text")]
-    sections = re.findall(r'"(\w+CollapsibleButton)"', (WIDGETS / "r2star_section.py").read_text())
-    names = {f"{text}{suffix}" for text in texts for suffix in ("Title", "Label")} | set(sections)
-    assert len(names) == 10
+    codes = [path.read_text() for path in sorted(WIDGETS.glob("*_section.py"))]
+    others = [name for code in codes for name in re.findall(r'"(\w+(?:CollapsibleButton|Button|Selector))"', code)]
+    names = {f"{text}{suffix}" for text in texts for suffix in ("Title", "Label")} | set(others)
+    assert len(names) >= 22
     assert names <= set(widget_classes("NPCResponse"))
 
 
@@ -156,25 +173,41 @@ def test_every_button_does_something(module):
             wired.add(name)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.connectButton":
             wired.add(ast.unparse(node.args[0]).removeprefix("ui."))
-    wired.discard("self._applyButton")  # of every section with a job, by its class attribute
-    wired |= {names[0] for names in _names_of_job_sections() if names[0] in classes}
+    named = {"applyName", "showName", "previousName"}  # by class attributes, and connected by a base class
+    wired = {name for name in wired if not re.fullmatch(r"self\._applyButton|getattr\(.*\)", name)}
+    if module == "NPCResponse":
+        wired |= {name for attribute, name in _class_attributes() if attribute in named and name}
     buttons = {name for name, widget_class in classes.items() if widget_class == "QPushButton"}
     assert buttons == wired
 
 
-def _names_of_job_sections() -> list[tuple[str, str, str]]:
-    """Names of Apply button, progress bar and status label, as the subclasses of JobSection set them."""
+def _class_attributes() -> list[tuple[str, str]]:
+    """Names and values of the text attributes of the sections' classes."""
     found = []
-    for path in sorted(WIDGETS.glob("*_section.py")):
-        found += re.findall(r'applyName, progressName, statusName = "(\w+)", "(\w+)", "(\w+)"', path.read_text())
+    for path in sorted(WIDGETS.glob("*section.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Assign):
+                targets = node.targets[0].elts if isinstance(node.targets[0], ast.Tuple) else [node.targets[0]]
+                values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value] * len(targets)
+                pairs = zip(targets, values, strict=False)
+                found += [(ast.unparse(t), v.value) for t, v in pairs if isinstance(getattr(v, "value", 0), str)]
     return found
 
 
-def test_names_that_a_job_section_sets_are_in_the_ui_file():
-    classes = widget_classes("NPCResponse")
-    assert _names_of_job_sections()
-    for apply, progress, status in _names_of_job_sections():
-        assert (classes[apply], classes[progress], classes[status]) == ("QPushButton", "QProgressBar", "QLabel")
+def test_names_that_a_section_sets_are_in_the_ui_file():
+    classes, found = widget_classes("NPCResponse"), []
+    for attribute, widget_class in (
+        ("applyName", "QPushButton"),
+        ("showName", "QPushButton"),
+        ("previousName", "QPushButton"),
+        ("progressName", "QProgressBar"),
+        ("statusName", "QLabel"),
+        ("resultsName", "ctkCollapsibleButton"),
+    ):
+        names = {name for named, name in _class_attributes() if named == attribute and name}
+        assert {classes[name] for name in names} == {widget_class}
+        found += names
+    assert len(found) >= 12
 
 
 def test_segment_selection_uses_signals_of_the_segment_selector():

@@ -24,6 +24,7 @@ from .decay_plot import write_chart
 from .echo_series import echo_series_from_nodes
 from .hierarchy import place_beside
 from .image_series import proxy_volume, reference_volume
+from .measured_values import R2STAR, r2star_value, remember_value
 from .measurements import write_table
 from .regions import form_region, read_segments
 from .result_nodes import check_outputs, removed_on_failure
@@ -281,6 +282,7 @@ class R2StarJob:
         name = self.series.name
         if result.measurements or outputs.table:
             outputs.table = write_table(result.measurements, f"{name} R2* measurements", outputs.table)
+            remember_value(outputs.table, R2STAR, r2star_value(result))
             place_beside(outputs.table, self._sibling())
         if result.roi or outputs.chart:
             title = ""

@@ -35,6 +35,7 @@ from .asl_series import asl_series_from_nodes
 from .geometry import as_vtk_matrix, linear_matrix, matrix_of, transform_between
 from .hierarchy import place_beside
 from .image_series import arrays_of, proxy_volume, reference_volume
+from .measured_values import TBF, remember_value, tbf_value
 from .measurements import write_table
 from .regions import Region, Segments, form_region, read_segments
 from .result_nodes import check_outputs, removed_on_failure
@@ -357,6 +358,7 @@ class TbfJob:
             self._write_maps(outputs)
             if result.measurements or outputs.table:
                 outputs.table = write_table(result.measurements, f"{self.series.name} TBF measurements", outputs.table)
+                remember_value(outputs.table, TBF, tbf_value(result))
                 place_beside(outputs.table, self._sibling())
         return result
 

@@ -1,15 +1,12 @@
-"""What every section with a long job shares: Apply that becomes Cancel, progress, and how errors are shown."""
+"""What every section with a long job shares: Apply that becomes Cancel, progress, and how a run ends."""
 
-import logging
-
-import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
 from .runner import Outcome, Runner
+from .section import Section
 
 
-class JobSection:
+class JobSection(Section):
     """Base of a section whose Apply button runs a job (an object with ``steps()``) in the background.
 
     A subclass sets the names below, and implements ``createJob``, ``jobNodes``, ``finishJob``, ``updateButtons`` and
@@ -20,28 +17,16 @@ class JobSection:
         runningText: the status while it runs. failedText: a message with {error}, for defects.
     """
 
-    applyName = progressName = statusName = ""
-    runningText = failedText = ""
+    applyName = progressName = ""
+    runningText = ""
 
     def __init__(self, ui):
-        self.ui = ui
+        super().__init__(ui)
         self._runner: Runner | None = None
         self._job = None
         self._nodesOfJob: list = []
-        self._buttons: list[tuple[object, object]] = []
         self.connectButton(self._applyButton, self.onApply)
         self._progressBar.setVisible(False)
-
-    def connectButton(self, button, slot) -> None:
-        """Connect a button until ``disconnectWidgets``."""
-        button.connect("clicked(bool)", slot)
-        self._buttons.append((button, slot))
-
-    def disconnectWidgets(self) -> None:
-        """Before the panel goes away: a connection keeps its bound method, and with it this object, alive."""
-        for button, slot in self._buttons:
-            button.disconnect("clicked(bool)", slot)
-        self._buttons.clear()
 
     @property
     def _applyButton(self):
@@ -50,10 +35,6 @@ class JobSection:
     @property
     def _progressBar(self):
         return getattr(self.ui, self.progressName)
-
-    @property
-    def _statusLabel(self):
-        return getattr(self.ui, self.statusName)
 
     @property
     def isRunning(self) -> bool:
@@ -124,18 +105,3 @@ class JobSection:
             except Exception as failure:  # noqa: BLE001 - sorted by showError
                 self.showError(failure)
         self.updateButtons()
-
-    def showError(self, error: Exception) -> None:
-        """A user's mistake is shown as it is; anything else is our defect and keeps its traceback in the log."""
-        message = str(error)
-        if not isinstance(error, InputError):
-            message = self.failedText.format(error=error)
-            logging.error("NPCResponse: %s", message, exc_info=error)
-        self._statusLabel.text = message
-        slicer.util.errorDisplay(message, windowTitle=_("NPC Response"))
-
-
-def enable(button, reasonNot: str, toolTip: str) -> None:
-    """Enable a button unless there is a reason not to; its tool tip then tells the reason."""
-    button.enabled = not reasonNot
-    button.toolTip = reasonNot or toolTip

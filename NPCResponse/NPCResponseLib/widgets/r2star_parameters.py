@@ -13,6 +13,7 @@ from ..mrml.echo_series import find_echo_times
 from ..mrml.image_series import proxy_volume
 from ..mrml.r2star import R2StarJob, R2StarOutputs, R2StarSettings
 from . import result_text
+from .job_parameters import JobParameters
 
 OUTPUTS = {  # parameter: field of R2StarOutputs
     "r2starMap": "r2star",
@@ -60,11 +61,12 @@ class QualityMap(enum.Enum):
         }[self]
 
 
-class R2StarParameters:
+class R2StarParameters(JobParameters):
     """Reads and writes an ``NPCResponseParameterNode`` on behalf of the R2* section."""
 
-    def __init__(self, parameterNode):
-        self.values = parameterNode
+    inputs, outputs, texts = INPUTS, OUTPUTS, TEXTS
+    source, focus, mainOutput = "resultSource", "focusRas", "r2starMap"
+    segmentation, segmentId, exclusionIds = "segmentation", "segmentId", "exclusionSegmentIds"
 
     # -- before a run --
 
@@ -144,16 +146,18 @@ class R2StarParameters:
     def finishJob(self, job: R2StarJob):
         """Write results into the chosen output nodes, make those that are missing, and describe them in words."""
         values = self.values
-        result = job.finish(R2StarOutputs(**{field: getattr(values, name) for name, field in OUTPUTS.items()}))
+        result = job.finish(R2StarOutputs(**self.outputNodes()))
         with NodeModify(values.parameterNode):
-            for name, field in OUTPUTS.items():
-                setattr(values, name, getattr(result.outputs, field))
+            self.keepOutputs(result.outputs)
             values.resultSource = self.inputNodes()[0]
-            values.focusRas = result_text.centerOfRegionRas(result)
+            values.focusRas = result_text.centerOfRegionRas(result.roi_mask, result.outputs.r2star)
             values.regionText = result_text.regionText(result)
             values.voxelsText = result_text.voxelsText(result)
             values.notesText = result_text.notesText(result)
         return result
+
+    def outcomeText(self, result) -> str:
+        return result_text.outcomeText(result)
 
     # -- after a run --
 
@@ -180,29 +184,9 @@ class R2StarParameters:
         """Take a node that is about to be removed out of the parameters."""
         values = self.values
         with NodeModify(values.parameterNode):
-            if node in (values.resultSource, values.r2starMap):
-                self.releaseResults()
-            for name in (*INPUTS, *OUTPUTS):
-                if getattr(values, name) is node:
-                    setattr(values, name, None)
+            super().forgetNode(node)
             if node in list(values.boldVolumes):
                 values.boldVolumes = [other for other in values.boldVolumes if other is not None and other is not node]
-            if values.segmentation is None and values.segmentId:
-                values.segmentId, values.exclusionSegmentIds = "", []
-
-    def releaseOtherResults(self) -> None:
-        """Another input was chosen: its results go to new nodes, those of the first input stay as they are."""
-        nodes, source = self.inputNodes(), self.values.resultSource
-        if nodes and source is not None and source not in nodes:
-            self.releaseResults()
-
-    def releaseResults(self) -> None:
-        with NodeModify(self.values.parameterNode):
-            for name in (*OUTPUTS, "resultSource"):
-                setattr(self.values, name, None)
-            for name in TEXTS:
-                setattr(self.values, name, "")
-            self.values.focusRas = []
 
 
 def _naturalOrder(node) -> list:

@@ -7,7 +7,6 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..echo_times import format_echo_times
-from ..relaxometry import VoxelStatus
 
 STATUS_COLORS = {True: "#2E7D32", False: "#B26A00"}  # readable on light and dark panels
 
@@ -56,15 +55,19 @@ def voxelsText(result) -> str:
             _("{count} excluded: {reason}").format(count=count, reason=escape(reason))
             for reason, count in result.roi.n_excluded.items()
         ]
-    counts = result.fit.status_counts()
+    lines.append(wholeImageText(result.fit.status_counts()))
+    return "<br>".join(lines)
+
+
+def wholeImageText(counts) -> str:
+    """Shares of the statuses (StatusCode: number of voxels) among all voxels; code 0 is ok."""
     total = max(1, sum(counts.values()))
     whole = ", ".join(
-        f'<span style="color:{STATUS_COLORS[status is VoxelStatus.OK]}">{status.label()} {_share(count / total)}</span>'
+        f'<span style="color:{STATUS_COLORS[status == 0]}">{status.label()} {_share(count / total)}</span>'
         for status, count in counts.items()
         if count
     )
-    lines.append(_("Whole image: {statuses}").format(statuses=whole))
-    return "<br>".join(lines)
+    return _("Whole image: {statuses}").format(statuses=whole)
 
 
 def _share(fraction: float) -> str:
@@ -97,12 +100,13 @@ def uniqueWarnings(result) -> list[str]:
     return list(dict.fromkeys(every))
 
 
-def centerOfRegionRas(result) -> list[float]:
-    """Middle of the measured region in world coordinates (RAS, mm), transforms included; empty without a region."""
-    if result.roi_mask is None or not result.roi_mask.any():
+def centerOfRegionRas(mask, mapNode) -> list[float]:
+    """Middle of a measured region (KJI mask on the grid of a map, or None) in world coordinates (RAS, mm), transforms
+    included; empty without a region."""
+    if mask is None or not mask.any():
         return []
-    k, j, i = np.argwhere(result.roi_mask).mean(axis=0)
-    mapNode, ijkToRas = result.outputs.r2star, vtk.vtkMatrix4x4()
+    k, j, i = np.argwhere(mask).mean(axis=0)
+    ijkToRas = vtk.vtkMatrix4x4()
     mapNode.GetIJKToRASMatrix(ijkToRas)
     pointWorld = [0.0, 0.0, 0.0]
     mapNode.TransformPointToWorld(ijkToRas.MultiplyPoint((i, j, k, 1.0))[:3], pointWorld)

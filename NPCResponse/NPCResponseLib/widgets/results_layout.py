@@ -1,4 +1,4 @@
-"""The layout that shows a result: R2* over the first echo, a quality map beside it, decay plot and table below."""
+"""The layouts that show a result: a map over its image, a quality map beside it, a plot and a table below."""
 
 import slicer
 
@@ -22,31 +22,43 @@ _OTHER_VIEW = """
 <item><view class="{node}" singletontag="{tag}">
 <property name="viewlabel" action="default">{label}</property></view></item>"""
 
-LAYOUT_XML = (
-    '<layout type="vertical" split="true"><item splitSize="600"><layout type="horizontal">'
+_SLICES = (
+    '<item splitSize="600"><layout type="horizontal">'
     + _SLICE_VIEW.format(tag=MAP_VIEW, label="R", color="#F34A33")
     + _SLICE_VIEW.format(tag=QUALITY_VIEW, label="Q", color="#6EB04B")
-    + '</layout></item><item splitSize="400"><layout type="horizontal">'
-    + _OTHER_VIEW.format(node="vtkMRMLPlotViewNode", tag=PLOT_VIEW, label="P")
-    + _OTHER_VIEW.format(node="vtkMRMLTableViewNode", tag=TABLE_VIEW, label="T")
-    + "</layout></item></layout>"
+    + "</layout></item>"
 )
+_PLOT = _OTHER_VIEW.format(node="vtkMRMLPlotViewNode", tag=PLOT_VIEW, label="P")
+_TABLE = _OTHER_VIEW.format(node="vtkMRMLTableViewNode", tag=TABLE_VIEW, label="T")
+_FRAME = (
+    '<layout type="vertical" split="true">{}<item splitSize="400"><layout type="horizontal">{}</layout></item></layout>'
+)
+# The arrangements by their number, which scenes save: never change one.
+MAPS_AND_PLOT, MAPS = LAYOUT_ID, LAYOUT_ID + 1
+LAYOUTS = {
+    MAPS_AND_PLOT: _FRAME.format(_SLICES, _PLOT + _TABLE),
+    MAPS: _FRAME.format(_SLICES, _TABLE),
+}
 
 
 def registerLayout() -> None:
-    """Make the layout known. A scene saves only its number, so it must be known before such a scene is loaded."""
+    """Make the layouts known. A scene saves only their numbers, so they must be known before such a scene is loaded."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return
     layoutNode = manager.layoutLogic().GetLayoutNode()
-    if layoutNode.IsLayoutDescription(LAYOUT_ID):
-        layoutNode.SetLayoutDescription(LAYOUT_ID, LAYOUT_XML)
-    else:
-        layoutNode.AddLayoutDescription(LAYOUT_ID, LAYOUT_XML)
+    for layoutId, xml in LAYOUTS.items():
+        if layoutNode.IsLayoutDescription(layoutId):
+            layoutNode.SetLayoutDescription(layoutId, xml)
+        else:
+            layoutNode.AddLayoutDescription(layoutId, xml)
 
 
 class ResultsLayout:
-    """Shows results and goes back to the layout from before. Without a main window it does nothing."""
+    """Shows results and goes back to the layout from before. Without a main window it does nothing.
+
+    One object for all sections, so that going from one's results to another's does not lose the layout from before.
+    """
 
     def __init__(self):
         self._previousLayout: int | None = None
@@ -57,26 +69,28 @@ class ResultsLayout:
     def isAvailable(self) -> bool:
         return slicer.app.layoutManager() is not None
 
-    @property
-    def isShown(self) -> bool:
-        return self.isAvailable and slicer.app.layoutManager().layout == LAYOUT_ID
+    def isShown(self, layoutId: int) -> bool:
+        return self.isAvailable and slicer.app.layoutManager().layout == layoutId
 
-    def show(self, background, mapNode, qualityNode, segmentation=None, chart=None, table=None, focusRas=()) -> None:
-        """Switch to the layout and fill its views. Nodes may be None; ``focusRas`` is the point to look at."""
+    def show(
+        self, layoutId: int, *, background=None, mapNode=None, qualityNode=None, segmentation=None, chart=None,
+        table=None, focusRas=(),
+    ) -> None:  # fmt: skip
+        """Switch to a layout and fill its views. Nodes may be None; ``focusRas`` is the point to look at."""
         if not self.isAvailable:
             return
-        self._switchLayout()
+        self._switchLayout(layoutId)
         showMap(MAP_VIEW, background, mapNode)
         self._qualityId = _id(qualityNode)
         showMap(QUALITY_VIEW, background, qualityNode)
-        _viewNode(PLOT_VIEW, "vtkMRMLPlotViewNode").SetPlotChartNodeID(_id(chart))
-        _viewNode(TABLE_VIEW, "vtkMRMLTableViewNode").SetTableNodeID(_id(table))
+        _showIn(PLOT_VIEW, "vtkMRMLPlotViewNode", "SetPlotChartNodeID", chart)
+        _showIn(TABLE_VIEW, "vtkMRMLTableViewNode", "SetTableNodeID", table)
         self._outline(segmentation)
         lookAt(background or mapNode, focusRas)
 
     def showQuality(self, background, qualityNode) -> None:
         """Another map for the second view; nothing happens while the same one is asked for."""
-        hasChanged = self.isShown and _id(qualityNode) != self._qualityId
+        hasChanged = self.isAvailable and _id(qualityNode) != self._qualityId
         if hasChanged and showMap(QUALITY_VIEW, background, qualityNode):
             self._qualityId = _id(qualityNode)
 
@@ -87,18 +101,21 @@ class ResultsLayout:
             if displayNode:
                 displayNode.SetOpacity2DFill(opacity)
         self._changedFills.clear()
-        if self.isShown:  # after Reload, or in a scene that was saved so, nobody knows what was there before
+        if any(self.isShown(layoutId) for layoutId in LAYOUTS):
+            # After Reload, or in a scene that was saved so, nobody knows what was there before.
             usual = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
             slicer.app.layoutManager().setLayout(usual if self._previousLayout is None else self._previousLayout)
 
-    def _switchLayout(self) -> None:
+    def _switchLayout(self, layoutId: int) -> None:
         registerLayout()
         manager = slicer.app.layoutManager()
-        if manager.layout != LAYOUT_ID:
+        if manager.layout == layoutId:
+            # The number may come from a scene that was loaded before the layout was known; else this does nothing.
+            manager.layoutLogic().GetLayoutNode().SetViewArrangement(layoutId)
+            return
+        if manager.layout not in LAYOUTS:
             self._previousLayout = manager.layout
-            manager.setLayout(LAYOUT_ID)
-        else:  # the number may come from a scene that was loaded before the layout was known; else this does nothing
-            manager.layoutLogic().GetLayoutNode().SetViewArrangement(LAYOUT_ID)
+        manager.setLayout(layoutId)
 
     def _outline(self, segmentation) -> None:
         displayNode = segmentation.GetDisplayNode() if segmentation else None
@@ -159,8 +176,11 @@ def lookAt(volume, pointRas) -> None:
             widget.sliceLogic().SnapSliceOffsetToIJK()
 
 
-def _viewNode(tag: str, className: str):
-    return slicer.mrmlScene.GetSingletonNode(tag, className)
+def _showIn(tag: str, className: str, setter: str, node) -> None:
+    """A node, or None, in the plot or table view, if the layout has made that view."""
+    view = slicer.mrmlScene.GetSingletonNode(tag, className)
+    if view is not None:
+        getattr(view, setter)(_id(node))
 
 
 def _id(node) -> str | None:

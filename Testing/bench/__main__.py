@@ -13,6 +13,7 @@ BENCHMARKS = (
     "statistics_speed",
     "statistics_coverage",
     "patient_coverage",
+    "virtual_cohort",
 )
 
 for name in sys.argv[1:] or BENCHMARKS:

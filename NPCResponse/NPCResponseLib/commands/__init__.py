@@ -15,7 +15,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError
-from . import assess, phantom, r2star, tbf
+from . import assess, cohort, phantom, r2star, tbf
 from .foreign_output import ForeignOutput
 from .interruption import Interrupted, Interruption
 from .staged_output import USER_ERRNOS
@@ -38,6 +38,7 @@ app = typer.Typer(
 app.command("r2star", help=r2star.HELP, epilog=r2star.EXAMPLES)(r2star.command)
 app.command("tbf", help=tbf.HELP, epilog=tbf.EXAMPLES)(tbf.command)
 app.command("assess", help=assess.HELP, epilog=assess.EXAMPLES)(assess.command)
+app.command("cohort", help=cohort.HELP, epilog=cohort.EXAMPLES)(cohort.command)
 app.command("phantom", help=phantom.HELP, epilog=phantom.EXAMPLES)(phantom.command)
 
 

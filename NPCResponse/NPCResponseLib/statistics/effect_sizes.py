@@ -133,5 +133,8 @@ def _increasing_root(function: Callable[[float], float], start: float) -> float 
         if not np.isfinite(values).all():
             return None
         if values[0] < 0 < values[1]:
-            return float(optimize.brentq(function, *ends, xtol=1e-12))
+            try:
+                return float(optimize.brentq(function, *ends, xtol=1e-12))
+            except ValueError:  # not a number between the ends, far out in the tail
+                return None
     return None

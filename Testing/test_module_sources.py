@@ -79,9 +79,13 @@ def test_qt_stays_in_the_panel():
 
 
 def test_module_file_stays_a_thin_front_end():
+    """Most of it is the declaration of parameters; what grows is a method, and a method longer than a screen is logic
+    in the wrong room. Half of mapBloodFlow, the longest, is its docstring."""
     for module in MODULES:
-        lines = (ROOT / module / f"{module}.py").read_text().splitlines()
-        assert len(lines) < 450, f"{module}.py: logic in the wrong room?"
+        for node in ast.walk(parse(ROOT / module / f"{module}.py")):
+            if isinstance(node, ast.FunctionDef):
+                length = node.end_lineno - node.lineno + 1
+                assert length <= 46, f"{module}.py: {node.name} has {length} lines: logic in the wrong room?"
 
 
 def test_visible_text_is_translated_before_it_is_formatted():

@@ -365,7 +365,7 @@ def test_repeated_remarks_of_recist_are_told_once():
 
 
 def test_assumptions_of_all_images_are_told_once(page):
-    assert page.text.count("labeling efficiency (alpha) 0.85 (assumed).") == 1
+    assert page.text.count("labeling efficiency (α) 0.85 (assumed).") == 1
     assert "ASL: labeling efficiency" in page.text
     assert "Intervals of diameters hold the digitization" in page.text
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 TEMPLATE_FOLDER = Path(__file__).parent
+GREEK = {"alpha": "α", "lambda": "λ", "tau": "τ"}
 # How plain text from any layer becomes typography. Applied after escaping.
 TYPOGRAPHY = (
     (re.compile(r"\bdR2\*"), "ΔR<sub>2</sub>*"),
@@ -18,11 +19,14 @@ TYPOGRAPHY = (
     (re.compile(r"\bS0\b"), "S<sub>0</sub>"),
     (re.compile(r"\bM0\b"), "M<sub>0</sub>"),
     (re.compile(r"\bT1\b"), "T<sub>1</sub>"),
+    (re.compile(r"\bT1(blood|tissue)\b"), r"T<sub>1,\1</sub>"),
+    (re.compile(r"\b(alpha|lambda|tau)\b"), lambda found: GREEK[found[1]]),
     (re.compile(r"mL/100g/min"), "mL/100 g/min"),
     (re.compile(r"\bR\^2"), "R²"),
     (re.compile(r"sqrt\(A\^2 \+ sigma\^2\)"), "√(A² + σ²)"),
-    (re.compile(r"(?<=\d) x (?=\d)"), " × "),
+    (re.compile(r"(?<=[\d)>]) x (?=[\d(M]|exp\()"), " × "),
     (re.compile(r"(?<![\w.])-(?=\d)"), "−"),
+    (re.compile(r"(?<=exp\()-"), "−"),
     (re.compile(r"(?<=[\w)]) - (?=[\w(])"), " − "),
     (re.compile(r"(?<=\d)-(?=\d{2,}(?:\.| |$))"), "–"),
 )

@@ -30,6 +30,7 @@ from .slice_view import SliceView, Window, window_around
 PAGE_WIDTH_MM = 180.0
 CLOSEUP_MARGIN_MM = 18.0
 TITLE_PAD_OVER_LEGEND = 18.0  # points
+HISTOGRAM_BOX_MM = (10.0, 52.0)  # bottom and height of its axes, for figures beside it
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,14 @@ class MapPictures:
 
     Attributes:
         underlay: an image that shows anatomy; underlay_title says which.
-        values, status: the map, and what became of each voxel. second: the map that is shown beside it.
+        values, status: the map, and what became of each voxel. second: the map that is shown beside it, or None.
         roi, used: the region after its slice rule, and the part of it that the statistics rest on; or None.
     """
 
     underlay: np.ndarray
     underlay_title: str
     values: np.ndarray
-    second: np.ndarray
+    second: np.ndarray | None
     status: np.ndarray
     style: MapStyle
     view: SliceView
@@ -150,7 +151,7 @@ def _exceeds(values: np.ma.MaskedArray, top: float) -> bool:
 
 
 def closeups(pictures: MapPictures, k: int) -> Figure:
-    """The map in both color maps, the second map, and the status of each voxel, around the region."""
+    """The map in both color maps, the second map if there is one, and the status of each voxel, around the region."""
     style = pictures.style
     view, window = pictures.view, pictures.closeup_window(k)
     gap, title, foot = 3.0, 6.5, 19.0
@@ -158,7 +159,8 @@ def closeups(pictures: MapPictures, k: int) -> Figure:
     values = pictures.shown(k, window)
     height = width * values.shape[0] * view.pixel_mm[0] / (values.shape[1] * view.pixel_mm[1])
     figure = figure_mm(PAGE_WIDTH_MM, height + title + foot)
-    panels = [axes_mm(figure, column * (width + gap), foot, width, height) for column in range(4)]
+    n_panels = 3 if pictures.second is None else 4
+    panels = [axes_mm(figure, column * (width + gap), foot, width, height) for column in range(n_panels)]
 
     def bar_under(column: int):
         return axes_mm(figure, column * (width + gap) + 0.06 * width, foot - 4.5, 0.88 * width, 2.6)
@@ -172,13 +174,14 @@ def closeups(pictures: MapPictures, k: int) -> Figure:
         color_bar(
             figure, image, bar_under(column), style.label, horizontal=True, clipped=_exceeds(values, style.limits[1])
         )
-    errors = np.ma.masked_array(cut_slice(pictures.second, k, view, window), mask=values.mask)
-    top = nice_ceiling(float(np.percentile(errors.compressed(), 95))) if errors.count() else 1.0
-    image = image_panel(
-        panels[2], errors, view, colors=_on_black(UNCERTAINTY), limits=(0, top), title=style.second_name
-    )
-    color_bar(figure, image, bar_under(2), style.second_label, horizontal=True, clipped=_exceeds(errors, top))
-    _status_panel(figure, panels[3], cut_slice(pictures.status, k, view, window), view, style)
+    if pictures.second is not None:
+        errors = np.ma.masked_array(cut_slice(pictures.second, k, view, window), mask=values.mask)
+        top = nice_ceiling(float(np.percentile(errors.compressed(), 95))) if errors.count() else 1.0
+        image = image_panel(
+            panels[2], errors, view, colors=_on_black(UNCERTAINTY), limits=(0, top), title=style.second_name
+        )
+        color_bar(figure, image, bar_under(2), style.second_label, horizontal=True, clipped=_exceeds(errors, top))
+    _status_panel(figure, panels[-1], cut_slice(pictures.status, k, view, window), view, style)
     for axes in panels:
         pictures.outline(axes, k, window)
     edge_marks(panels[0], view)
@@ -235,18 +238,22 @@ def slice_strip(pictures: MapPictures, slices_k: tuple[int, ...], *, columns: in
 
 
 def histogram(
-    values: np.ndarray, mean: float, median: float, style: MapStyle, unit: str = "", *, width_mm: float = 88.0
-) -> Figure:
-    """The map's values in the used voxels, with mean and median."""
+    values: np.ndarray, mean: float, median: float, style: MapStyle, unit: str = "", *, fitted: float | None = None,
+    width_mm: float = 88.0,
+) -> Figure:  # fmt: skip
+    """The map's values in the used voxels, with mean and median; ``fitted``: the number of the region if not theirs."""
     figure = figure_mm(width_mm, 72)
-    axes = axes_mm(figure, 14, 10, width_mm - 16, 52)
+    axes = axes_mm(figure, 14, HISTOGRAM_BOX_MM[0], width_mm - 16, HISTOGRAM_BOX_MM[1])
     low, high = np.percentile(values, [0.5, 99.5]) if len(values) > 20 else (values.min(), values.max())
     spread = max(high - low, 1.0)
     edges = np.linspace(max(min(0.0, low), low - 0.1 * spread), high + 0.1 * spread, 31)
     clipped = np.clip(values, edges[0], edges[-1])
     counts, _, _ = axes.hist(clipped, bins=edges, color="#9FB4C4", edgecolor="white", linewidth=0.4)
     axes.axvline(mean, color="#B2182B", label=f"mean {mean:.1f} {unit}".rstrip())
-    axes.axvline(median, color="#222222", linestyle=(0, (3, 2)), label=f"median {median:.1f} {unit}".rstrip())
+    if fitted is None:
+        axes.axvline(median, color="#222222", linestyle=(0, (3, 2)), label=f"median {median:.1f} {unit}".rstrip())
+    else:
+        axes.axvline(fitted, color="#222222", linestyle=(0, (3, 2)), label=f"result {fitted:.1f} {unit}".rstrip())
     axes.set_ylim(0, counts.max() * 1.08)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(edges[0], edges[-1])

@@ -7,7 +7,7 @@ from ..kinetic_model import ModelBias, gkm_difference_signal
 from ..perfusion import PerfusionStatus
 from ..region_flow import RegionFlow
 from .figure_parts import axes_mm, figure_mm
-from .map_figures import TITLE_PAD_OVER_LEGEND, MapStyle, legend_under_title
+from .map_figures import HISTOGRAM_BOX_MM, TITLE_PAD_OVER_LEGEND, MapStyle, legend_under_title
 
 FLOW_UNIT = "mL/100 g/min"
 TBF_LABEL = f"TBF ({FLOW_UNIT})"
@@ -35,10 +35,14 @@ def tbf_style(second_name: str, second_label: str) -> MapStyle:
     )
 
 
-def bias_plot(bias: ModelBias, *, width_mm: float = 88.0) -> Figure:
-    """What the single-delay formula makes of the true flow, over transit times and T1 of tissue."""
+def bias_plot(bias: ModelBias, *, width_mm: float = 88.0, box_mm: tuple[float, float] = (12.0, 46.0)) -> Figure:
+    """What the single-delay formula makes of the true flow, over transit times and T1 of tissue.
+
+    Args:
+        box_mm: bottom and height of the axes, those of the figure beside it.
+    """
     figure = figure_mm(width_mm, 72)
-    axes = axes_mm(figure, 14, 12, width_mm - 16, 46)
+    axes = axes_mm(figure, 14, box_mm[0], width_mm - 16, box_mm[1])
     shades = np.linspace(0.75, 0.1, len(bias.t1_tissue_ms))
     for column, (t1_ms, shade) in enumerate(zip(bias.t1_tissue_ms, shades, strict=True)):
         axes.plot(
@@ -58,7 +62,8 @@ def bias_plot(bias: ModelBias, *, width_mm: float = 88.0) -> Figure:
 def delays_plot(flow: RegionFlow, *, width_mm: float = 88.0) -> Figure:
     """Mean signal of each slice of the region at each delay, with its fitted model."""
     figure = figure_mm(width_mm, 72)
-    axes = axes_mm(figure, 16, 12, width_mm - 18, 46)
+    bottom_mm, height_mm = HISTOGRAM_BOX_MM
+    axes = axes_mm(figure, 16, bottom_mm, width_mm - 18, height_mm)
     curve_ms = np.linspace(0, 1.05 * flow.delays_ms[-1], 200)
     markers = "os^Dv"
     for number, part in enumerate(flow.by_slice):

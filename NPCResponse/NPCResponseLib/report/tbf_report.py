@@ -58,6 +58,7 @@ def render(report: TbfReport) -> str:
         perfusion=perfusion,
         interval=tbf_text.confidence_interval(result),
         quality=tbf_text.quality(result),
+        has_noise=tbf_text.has_noise(result),
         pictures=_pictures(report),
         plane=SliceView.of(series.ijk_to_ras).plane,
         slice_name=slices_text((report.shown_slice(),), series.shape_kji[0]),
@@ -65,11 +66,10 @@ def render(report: TbfReport) -> str:
         warnings=report.unique_warnings(),
         methods=tbf_text.methods(result),
         assumptions=_assumptions(report),
-        measurements=html.measurement_rows(result.measurements),
+        measurements=html.measurement_rows([row for row in result.measurements if "of slice" not in row.what]),
+        slices=_slice_rows(result),
         voxels=_voxel_rows(result),
-        parameters=[
-            (parameter, report.cloak(parameter.source), f"{parameter.value:.6g}") for parameter in perfusion.parameters
-        ],
+        parameters=_parameter_rows(report),
         facts=_facts(result),
     )
 
@@ -85,8 +85,6 @@ def map_pictures(result: TbfResult) -> map_figures.MapPictures:
     second, name, label = perfusion.standard_error, "Standard error of TBF", f"SE ({figures.FLOW_UNIT})"
     if perfusion.transit_time_ms is not None:
         second, name, label = perfusion.transit_time_ms, "Arterial transit time", "ATT (ms)"
-    if second is None:
-        second, name, label = np.zeros_like(perfusion.tbf_ml_per_100g_min), "No standard error", ""
     underlay, title = (perfusion.m0, "M0") if perfusion.m0 is not None else (perfusion.tbf_ml_per_100g_min, "Flow")
     if perfusion.m0 is not None:
         underlay = _plain_m0(result)
@@ -117,11 +115,17 @@ def _pictures(report: TbfReport) -> dict[str, str]:
         drawn = {"overview": map_figures.overview(maps, k), "closeups": map_figures.closeups(maps, k)}
         if result.roi is not None:
             values = result.perfusion.tbf_ml_per_100g_min[result.used_mask]
-            drawn["histogram"] = map_figures.histogram(values, result.roi.mean, result.roi.median, maps.style)
+            fitted = result.mean if result.region_flow is not None else None
+            drawn["histogram"] = map_figures.histogram(
+                values, result.roi.mean, result.roi.median, maps.style, fitted=fitted
+            )
             if len(result.roi.slices_k) > 1:
                 drawn["strip"] = map_figures.slice_strip(maps, result.roi.slices_k)
         if result.perfusion.model_bias is not None:
-            drawn["bias"] = figures.bias_plot(result.perfusion.model_bias)
+            drawn["bias"] = figures.bias_plot(
+                result.perfusion.model_bias,
+                box_mm=map_figures.HISTOGRAM_BOX_MM,
+            )
         if result.region_flow is not None:
             drawn["delays"] = figures.delays_plot(result.region_flow)
         if result.motion is not None:
@@ -132,6 +136,51 @@ def _pictures(report: TbfReport) -> dict[str, str]:
 def _assumptions(report: TbfReport) -> list[str]:
     own = [report.cloak(sentence) for sentence in report.result.assumptions]
     return list(dict.fromkeys([*own, *tbf_text.assumptions(report.result)]))
+
+
+def _parameter_rows(report: TbfReport) -> list[dict]:
+    """Every number that entered, with its source; delays in one row."""
+    rows: list[dict] = []
+    for parameter in report.result.perfusion.parameters:
+        is_delay = parameter.name.rstrip("0123456789 ") == "post-labeling delay"
+        row = {
+            "name": "post-labeling delay" if is_delay else parameter.name,
+            "value": f"{parameter.value:.6g}",
+            "unit": parameter.unit,
+            "source": report.cloak(parameter.source),
+            "assumed": parameter.assumed,
+        }
+        same = is_delay and rows and all(rows[-1][key] == row[key] for key in ("name", "source", "assumed"))
+        if same:
+            rows[-1]["value"] += f", {row['value']}"
+        else:
+            rows.append(row)
+    return rows
+
+
+def _slice_rows(result: TbfResult) -> list[dict]:
+    """What each slice of the region gave: what entered the number, so the fitted flow where signals were fitted."""
+    if result.roi is None:
+        return []
+    fits = {part.k: part for part in result.region_flow.by_slice} if result.region_flow else {}
+    # Interpolation makes neighbors alike: the same factor as for the mean of the slices.
+    factor = result.motion.standard_error_factor if result.motion is not None else 1.0
+    rows = []
+    for part in result.slice_means.by_slice:
+        (k,) = part.slices_k
+        fit = fits.get(k)
+        rows.append(
+            {
+                "slice": k + 1,
+                "n_used": part.n_used,
+                "left_out": sum(part.n_excluded.values()),
+                "tbf": fit.tbf_ml_per_100g_min if fit else part.mean,
+                "se": fit.tbf_se if fit else factor * part.mean_se,
+                "transit_ms": fit.transit_time_ms if fit else None,
+                "transit_se_ms": fit.transit_time_se_ms if fit else None,
+            }
+        )
+    return rows
 
 
 def _voxel_rows(result: TbfResult) -> list[dict]:
@@ -158,16 +207,18 @@ def _facts(result: TbfResult) -> list[tuple[str, str]]:
     k, j, i = series.spacing_mm_kji
     shape = " x ".join(str(n) for n in reversed(series.shape_kji))
     facts = [
-        ("Images", ", ".join(f"{len(series.indices(role))} {role.value}" for role in AslRole if series.indices(role))),
+        ("Images", tbf_text.images_text(series)),
         ("Field strength", f"{series.field_strength_t:g} T" if series.field_strength_t else "unknown"),
         ("Matrix, voxel size", f"{shape}, {i:.2f} x {j:.2f} x {k:.2f} mm"),
     ]
+    of_which = "with a value" if result.perfusion.m0 is None else "with enough M0"
     if quality.n_pairs:
         used = quality.n_pairs - quality.n_pairs_dropped
         odd = ", ".join(str(n + 1) for n in quality.outlier_pairs)
-        facts.append(("Pairs used", f"{used} of {quality.n_pairs}" + (f"; deviating: {odd}" if odd else "")))
+        told = f"{used} of {quality.n_pairs}" + (f"; deviating: {odd}" if odd else "")
+        facts.append((f"{tbf_text.pairs_word(series).capitalize()} used", told))
     for name, value, pattern in (
-        ("Negative flow", quality.negative_fraction, "{:.1%} of the voxels with enough M0"),
+        ("Negative flow", quality.negative_fraction, "{:.1%} of the voxels " + of_which),
         ("Spatial coefficient of variation", quality.spatial_cov, "{:.2f}"),
         ("Temporal signal to noise", quality.temporal_snr, "{:.2f} (median voxel)"),
     ):

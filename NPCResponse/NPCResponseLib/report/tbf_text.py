@@ -25,7 +25,9 @@ def confidence_interval(result, level: float = 0.95) -> tuple[float, float] | No
 def quality(result) -> Quality:
     """Judge the flow of the region, or of the image when there is none, by what the noise leaves of it."""
     whole = result.perfusion.quality
-    facts = [f"{whole.n_pairs - whole.n_pairs_dropped} of {whole.n_pairs} pairs used"] if whole.n_pairs else []
+    facts = []
+    if whole.n_pairs:
+        facts.append(f"{whole.n_pairs - whole.n_pairs_dropped} of {whole.n_pairs} {pairs_word(result.series)} used")
     if whole.temporal_snr is not None:
         facts.append(f"difference {whole.temporal_snr:.2g} times its scatter in the median voxel")
     if whole.negative_fraction is not None:
@@ -43,6 +45,10 @@ def quality(result) -> Quality:
             doubts.append("The noise is large against the flow.")
     else:
         doubts.append("The standard error is not known." if result.mean > 0 else "The flow is not above zero.")
+    if not has_noise(result):
+        doubts.append("No repeats tell the noise: the standard error rests on the scatter of voxels alone.")
+    if result.perfusion.model is PerfusionModel.VENDOR_MAP:
+        doubts.append("The scanner's formula is not known.")
     if share_ok < GOOD_MIN_SHARE_OK:
         doubts.append("Many voxels carry a remark.")
     if result.roi.n_used < SMALL_ROI_VOXELS:
@@ -91,7 +97,18 @@ def methods(result) -> Citing:
 
 def _images(result) -> str:
     series = result.series
-    counts = {role: len(series.indices(role)) for role in AslRole}
+    labeling = f"{series.labeling_type.value} " if series.labeling_type else ""
+    plural = "s" if len(series.roles) > 1 else ""
+    told = f"The {labeling}series held {images_text(series)} image{plural}."
+    if series.indices(AslRole.CONTROL) and result.perfusion.model is not PerfusionModel.VENDOR_MAP:
+        told += " Control and label were paired by their roles and delays, never by position."
+    elif series.indices(AslRole.DIFFERENCE):
+        told += " The difference of control and label came ready from the scanner."
+    return told
+
+
+def images_text(series) -> str:
+    """ "8 control, 8 label, 1 M0"."""
     words = {
         AslRole.M0: "M0",
         AslRole.CONTROL: "control",
@@ -99,12 +116,18 @@ def _images(result) -> str:
         AslRole.DIFFERENCE: "difference",
         AslRole.FLOW: "flow map",
     }
-    told = ", ".join(f"{n} {words[role]}" for role, n in counts.items() if n)
-    labeling = f"{series.labeling_type.value} " if series.labeling_type else ""
-    return (
-        f"The {labeling}series held {told} image{'s' if sum(counts.values()) > 1 else ''}. Control and label were "
-        "paired by their roles and delays, never by position."
-    )
+    counts = {role: len(series.indices(role)) for role in AslRole}
+    return ", ".join(f"{n} {words[role]}" for role, n in counts.items() if n)
+
+
+def pairs_word(series) -> str:
+    """What is averaged: pairs of control and label, or differences that came ready."""
+    return "differences" if series.indices(AslRole.DIFFERENCE) else "pairs"
+
+
+def has_noise(result) -> bool:
+    """Whether repeats tell how large the noise is."""
+    return result.region_flow is not None or result.perfusion.standard_error is not None
 
 
 def _region(result) -> str:
@@ -133,6 +156,11 @@ def assumptions(result) -> list[str]:
     if perfusion.model is not PerfusionModel.VENDOR_MAP:
         standing.append("The labeling efficiency is that of flow and field at the labeling plane as published.")
         standing.append("M0 was taken voxel by voxel; coil sensitivity cancels.")
+    if result.roi is not None and not has_noise(result):
+        standing.append(
+            "The standard error of the mean is that of the voxels' scatter, taken as independent: no repeats tell the "
+            "noise, and errors common to all voxels are not in it."
+        )
     if result.roi is not None and result.region_flow is None and perfusion.standard_error is not None:
         standing.append(
             "The standard error of the mean takes the noise of voxels as independent; smoothed or interpolated images "

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 
-from scipy import stats
+from scipy import special  # not scipy.stats: the panel imports this file when Slicer starts
 
 from .errors import InputError
 
@@ -100,7 +100,10 @@ class MeasuredValue:
         """Confidence interval (Student's t), or None without a standard error."""
         if self.standard_error is None:
             return None
-        reach = float(stats.t.ppf((1 + level) / 2, self.degrees_of_freedom)) * self.standard_error
+        upper = (1 + level) / 2
+        is_normal = math.isinf(self.degrees_of_freedom)
+        quantile = special.ndtri(upper) if is_normal else special.stdtrit(self.degrees_of_freedom, upper)
+        reach = float(quantile) * self.standard_error
         return self.value - reach, self.value + reach
 
     def text(self) -> str:

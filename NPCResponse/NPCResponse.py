@@ -32,6 +32,7 @@ from NPCResponseLib.relaxometry import R2StarMethod
 from NPCResponseLib.rois import SliceRule
 from NPCResponseLib.widgets.diameter_parameters import LesionState
 from NPCResponseLib.widgets.r2star_parameters import OUTPUTS, InputForm, QualityMap, R2StarParameters
+from NPCResponseLib.widgets.response_parameters import ResponseTimePoint
 from NPCResponseLib.widgets.tbf_parameters import AslInputForm, AslLabeling, AslQualityMap
 
 SAMPLE_CATEGORY, SAMPLE_NAME = "NPCImaging", "NPCPhantom"
@@ -166,6 +167,18 @@ class NPCResponseParameterNode:
     diameterTable - measurements; remembers the lesion.
     diameterResultSource, diameterResultKey - the segment and lesion that lines and table belong to.
     diameterFocusRas - middle of the longest line (world RAS, mm). diameterText - the result in words.
+
+    Those of the patient's course begin with response; a number at 0 is not known.
+
+    responseTimePoints - when, and which result tables. responseCurrent - number of the one that is being edited.
+    responsePatient - how tables and report call the patient.
+    responseDifferentPatients - take images under different patient IDs.
+    responseTotalDoseGy, responseFractions, responseAlphaBetaGy - prescribed dose.
+    responseR2StarRepeatabilityHz, responseTbfRepeatability, responseDiameterRepeatabilityMm - coefficients.
+    responseChangesTable, responseRecistTable, responseRulesTable, responseTrendTable - results. responseTrendChart -
+        percent change over time.
+    responseResultKey - tells whether the results belong to what is chosen now.
+    responseSummaryText, responseMissingText, responseWarningsText - the result in words.
     """
 
     inputForm: InputForm = InputForm.SERIES
@@ -254,6 +267,25 @@ class NPCResponseParameterNode:
     diameterResultKey: str
     diameterFocusRas: list[float]
     diameterText: str
+    responseTimePoints: list[ResponseTimePoint]
+    responseCurrent: int = 0
+    responsePatient: str
+    responseDifferentPatients: bool = False
+    responseTotalDoseGy: Annotated[float, WithinRange(0.0, 200.0)] = 0.0
+    responseFractions: Annotated[int, WithinRange(0, 200)] = 0
+    responseAlphaBetaGy: Annotated[float, WithinRange(0.0, 50.0)] = 0.0
+    responseR2StarRepeatabilityHz: Annotated[float, WithinRange(0.0, 100.0)] = 0.0
+    responseTbfRepeatability: Annotated[float, WithinRange(0.0, 500.0)] = 0.0
+    responseDiameterRepeatabilityMm: Annotated[float, WithinRange(0.0, 50.0)] = 0.0
+    responseChangesTable: vtkMRMLTableNode | None
+    responseRecistTable: vtkMRMLTableNode | None
+    responseRulesTable: vtkMRMLTableNode | None
+    responseTrendTable: vtkMRMLTableNode | None
+    responseTrendChart: vtkMRMLPlotChartNode | None
+    responseResultKey: str
+    responseSummaryText: str
+    responseMissingText: str
+    responseWarningsText: str
 
 
 class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -271,6 +303,8 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         from NPCResponseLib.widgets.diameter_section import DiameterSection
         from NPCResponseLib.widgets.r2star_section import R2StarSection
+        from NPCResponseLib.widgets.response_section import ResponseSection
+        from NPCResponseLib.widgets.result_memory import ResultMemory
         from NPCResponseLib.widgets.results_layout import ResultsLayout
         from NPCResponseLib.widgets.tbf_section import TbfSection
 
@@ -279,10 +313,15 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = NPCResponseLogic()
-        layout = ResultsLayout()
-        self._sections = (R2StarSection(self.ui, layout), TbfSection(self.ui, layout), DiameterSection(self.ui))
+        layout, self._memory = ResultsLayout(), ResultMemory()
+        self._sections = (
+            R2StarSection(self.ui, layout, self._memory),
+            TbfSection(self.ui, layout, self._memory),
+            DiameterSection(self.ui, self._memory),
+            ResponseSection(self.ui, layout, self._memory),
+        )
         scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneLeaving)
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneClosing)
         self.addObserver(scene, scene.StartImportEvent, self.onSceneLeaving)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneReady)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneReady)
@@ -304,6 +343,10 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in self._sections:
             section.disconnectWidgets()
         self.removeObservers()
+
+    def onSceneClosing(self, *_unused) -> None:
+        self._memory.clear()
+        self.onSceneLeaving()
 
     def onSceneLeaving(self, *_unused) -> None:
         """A scene closes or another comes in. A connected selector would write its emptied list into the parameters."""
@@ -468,6 +511,60 @@ class NPCResponseLogic(ScriptedLoadableModuleLogic):
         name = lesion.pop("name", "") or segmentation.GetSegmentation().GetSegment(segmentId).GetName()
         told = LesionMeasurement(name=name, **lesion)
         return measure_lesion(told, segmentation, segmentId, image, table=table, lines=lines)
+
+    def assess(self, timePoints, *, label="patient", treatment=None, repeatability=None, prevalence=None, outputs=None):
+        """Judge a patient from what was measured at several times, and write tables and a chart of the course.
+
+        Example::
+
+            from NPCResponseLib.assessment import Stage, Treatment
+            pre = logic.timePoint("pre", Stage.PRE, r2star=resultBefore, lesions=[tumorBefore])
+            post = logic.timePoint("post", Stage.MONTH_3, r2star=resultAfter, lesions=[tumorAfter], new_lesions=False)
+            assessment = logic.assess([pre, post], treatment=Treatment(total_dose_gy=70, n_fractions=35))
+            print(assessment.summary[0])
+
+        Args:
+            timePoints: NPCResponseLib.time_points.TimePointValues, in any order; ``timePoint`` makes them.
+            label: how tables call the patient; no identifier.
+            treatment: NPCResponseLib.assessment.Treatment.
+            repeatability: NPCResponseLib.repeatability.Repeatability by Quantity.
+            prevalence: share of the favorable class by grouping, for predictive values.
+            outputs: AssessmentOutputs with nodes to update; new ones are made for the rest.
+
+        Returns:
+            NPCResponseLib.assessment.PatientAssessment.
+
+        Raises:
+            InputError: time points that contradict each other.
+        """
+        from NPCResponseLib.assessment import PatientValues, assess_patient
+        from NPCResponseLib.mrml.assessment_nodes import write_assessment
+
+        patient = PatientValues(label, tuple(timePoints), treatment, repeatability or {}, prevalence or {})
+        assessment = assess_patient(patient)
+        write_assessment(assessment, outputs)
+        return assessment
+
+    def timePoint(self, name, stage, *, r2star=None, tbf=None, lesions=(), **facts):
+        """What is known at one time, from the results of this class.
+
+        Args:
+            stage: NPCResponseLib.time_points.Stage.
+            r2star, tbf: results of ``mapR2Star`` and ``mapBloodFlow``.
+            lesions: results of ``measureDiameters``, one per lesion.
+            facts: further fields of TimePointValues (day, dose_gy, new_lesions, residual_tumor, non_target).
+        """
+        from NPCResponseLib.mrml.measured_values import r2star_value, tbf_value
+        from NPCResponseLib.time_points import TimePointValues
+
+        return TimePointValues(
+            name=name,
+            stage=stage,
+            r2star=r2star_value(r2star) if r2star else None,
+            tbf=tbf_value(tbf) if tbf else None,
+            lesions=tuple(result.lesion for result in lesions),
+            **facts,
+        )
 
     def loadPhantom(self):
         """Simulate a patient before and after treatment into the scene; returns its nodes (PhantomNodes)."""

@@ -141,6 +141,9 @@ class QComboBox(Widget):
     def count(self) -> int:
         return len(self._items)
 
+    def itemText(self, index: int) -> str:
+        return self._items[index]
+
     def clear(self) -> None:
         self._items = []
         self.currentIndex = -1
@@ -192,7 +195,7 @@ class NodeComboBox(Widget):
 
     def __init__(self):
         super().__init__()
-        self._node, self._nodeTypes, self.showChildNodeTypes = None, (), True
+        self._node, self._nodeTypes, self.showChildNodeTypes, self._attributes = None, (), True, {}
 
     @property
     def nodeTypes(self) -> tuple:
@@ -203,10 +206,15 @@ class NodeComboBox(Widget):
         self._nodeTypes = tuple(nodeTypes)
         self.setCurrentNode(self._node)
 
+    def addAttribute(self, _nodeType: str, name: str, value: str) -> None:
+        self._attributes[name] = value
+
     def currentNode(self):
         return self._node
 
     def _offers(self, node) -> bool:
+        if any(node.GetAttribute(name) != value for name, value in self._attributes.items()):
+            return False
         types = self.nodeTypes or ("vtkMRMLNode",)
         return node.GetClassName() in types or (self.showChildNodeTypes and any(node.IsA(name) for name in types))
 
@@ -222,6 +230,9 @@ class CheckableNodeComboBox(Widget):
     def __init__(self):
         super().__init__()
         self._checked = []
+
+    def addAttribute(self, _nodeType: str, name: str, value: str) -> None:
+        """What is offered cannot be seen here."""
 
     def checkedNodes(self) -> tuple:
         return tuple(self._checked)
@@ -333,6 +344,8 @@ def widgets_of(ui_path: Path) -> types.SimpleNamespace:
                 widget._properties[item.get("name")] = value
             elif item.get("name") == "text":
                 widget.text = value
+            elif item.get("name") == "nodeTypes":
+                widget.nodeTypes = [name.text for name in item.iter("string")]
             elif item.get("name") == "showChildNodeTypes":
                 widget.showChildNodeTypes = value == "true"
             elif item.get("name") in ("minimum", "maximum", "singleStep", "decimals"):
@@ -386,10 +399,22 @@ def _scripted_loadable_module() -> types.ModuleType:
     return _module("slicer.ScriptedLoadableModule", ScriptedLoadableModuleTest=unittest.TestCase, **bases)
 
 
+def _parameter_pack(cls):
+    """A class whose fields are given by keyword, else as the class has them, else None."""
+
+    def init(self, **fields):
+        for name in cls.__annotations__:
+            setattr(self, name, fields.get(name, getattr(cls, name, None)))
+
+    cls.__init__ = init
+    return cls
+
+
 def _parameter_node_wrapper() -> types.ModuleType:
     return _module(
         "slicer.parameterNodeWrapper",
         parameterNodeWrapper=lambda cls: cls,
+        parameterPack=_parameter_pack,
         WithinRange=lambda low, high: (low, high),
         parameterNodeGuiConnector=lambda cls: cls,
         GuiConnector=object,

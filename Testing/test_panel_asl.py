@@ -1,17 +1,23 @@
 """The Blood flow tab over stand-in widgets on the real scene, and its parameters without any widget."""
 
+import dataclasses
 import importlib
+import time
+import types
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 import slicer
 
+from NPCResponseLib import perfusion_parameters
 from NPCResponseLib.asl_series import AslRole
 from NPCResponseLib.errors import InputError
-from NPCResponseLib.mrml.asl_series import FACTS_ATTRIBUTE, asl_series_from_nodes
+from NPCResponseLib.mrml.asl_series import FACTS_ATTRIBUTE, add_asl_series_to_scene, asl_series_from_nodes
 from NPCResponseLib.phantom import simulate_asl
 from Testing.test_panel_parts import widgets  # noqa: F401 - a fixture
 from Testing.test_slicer_module import (  # noqa: F401 - fixtures
+    ROOT,
     events,
     import_path,
     layout_manager,
@@ -48,6 +54,21 @@ def test_a_pattern_is_repeated_but_the_m0_images_before_it_are_not(widgets):  # 
     for roles, count in (((M0, CONTROL, LABEL), 6), ((CONTROL, LABEL), 1), ((M0, M0), 3)):
         with pytest.raises(InputError, match="do not fit"):
             repeat(roles, count)
+
+
+def test_defaults_that_the_tab_shows_are_those_of_the_quantification():
+    root = ElementTree.parse(ROOT / "NPCResponse/Resources/UI/NPCResponse.ui").getroot()
+
+    def shown(name: str) -> str:
+        widget = root.find(f".//widget[@name='{name}']")
+        return " ".join(text.text for text in widget.iter("string") if text.text)
+
+    for labeling, alpha in perfusion_parameters.LABELING_EFFICIENCY.items():
+        assert f"{alpha:g} ({labeling.value.replace('PC', 'pC')})" in shown("aslEfficiencySpinBox")
+    for field, t1_ms in perfusion_parameters.T1_BLOOD_MS.items():
+        assert f"{t1_ms:g} ({field:g} T)" in shown("aslT1BloodSpinBox")
+    assert f"{perfusion_parameters.T1_TISSUE_MS:g} ms (assumed)" in shown("aslT1TissueSpinBox")
+    assert f"{perfusion_parameters.PARTITION_COEFFICIENT_ML_PER_G:g} mL/g (assumed)" in shown("aslPartitionSpinBox")
 
 
 # -- the tab --
@@ -282,6 +303,31 @@ def test_loaded_files_become_the_series(asl, monkeypatch):
 
 
 @needs_slicer_source
+def test_series_from_the_dicom_database_is_read_again_with_its_headers(asl, monkeypatch):
+    assert not asl.ui.aslReadHeadersButton.enabled
+    assert "DICOM" in asl.ui.aslReadHeadersButton.toolTip
+    files = {"1.2.1": "/a.dcm", "1.2.2": "/b.dcm", "1.2.3": ""}
+    database = types.SimpleNamespace(isOpen=True, fileForInstance=files.get)
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    monkeypatch.setattr(slicer.util, "WaitCursor", NoCursor, raising=False)
+    asked, series = [], simulate_asl("post").series
+    monkeypatch.setattr(
+        "NPCResponseLib.widgets.tbf_section.read_asl_series", lambda paths: asked.append(paths) or series
+    )
+    loaded = asl.patient.pre_asl
+    loaded.SetAttribute("DICOM.instanceUIDs", "1.2.1 1.2.3")
+    loaded.GetNthDataNode(0).SetAttribute("DICOM.instanceUIDs", "1.2.1 1.2.2")
+    asl.widget.enter()
+    database.isOpen = False
+    asl.ui.aslReadHeadersButton.click()
+    assert "does not have the files" in asl.ui.aslStatusLabel.text
+    database.isOpen = True
+    asl.ui.aslReadHeadersButton.click()
+    assert asked == [["/a.dcm", "/b.dcm"]], "each once, without those that the database has lost"
+    assert asl.values.aslSeries is not loaded
+
+
+@needs_slicer_source
 def test_files_that_cannot_be_read_are_one_message(asl, monkeypatch, tmp_path):
     monkeypatch.setattr(slicer.util, "WaitCursor", NoCursor, raising=False)
     asl.widget._sections[1].load(tmp_path)
@@ -314,3 +360,18 @@ def test_script_maps_blood_flow_with_settings_of_both_kinds(events):  # noqa: F8
     assert any("hematocrit" in parameter.source for parameter in result.perfusion.parameters)
     assert result.settings.erosion_mm == 1.0
     assert result.segment_name == "tumor"
+
+
+@needs_slicer_source
+def test_a_long_series_is_described_fast_enough_to_follow_typing(asl, scene):  # noqa: F811
+    volumes = tuple(np.zeros((24, 64, 64), dtype=np.int16) for _ in range(121))
+    series = dataclasses.replace(
+        simulate_asl("pre").series,
+        volumes=volumes,
+        roles=(M0, *(CONTROL, LABEL) * 60),
+        post_labeling_delays_ms=(None, *(2025.0,) * 120),
+    )
+    asl.ui.aslSeriesSelector.setCurrentNode(add_asl_series_to_scene(series))
+    started = time.perf_counter()
+    asl.widget.onModified()
+    assert time.perf_counter() - started < 0.5, "all sections, on a machine that may be busy"

@@ -97,6 +97,17 @@ def test_a_moved_line_overrides_until_it_is_moved_back(diameters):
 
 
 @needs_slicer_source
+def test_letting_go_of_a_moved_end_counts_at_once(diameters):
+    diameters.ui.diameterMeasureButton.click()
+    line = diameters.values.diameterAxialLine
+    line.SetNthControlPointPositionWorld(1, *(value + 7.0 for value in line.GetLineEndPositionWorld()))
+    assert "set by hand" not in diameters.values.diameterText, "not while it is dragged"
+    line.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
+    assert "set by hand" in diameters.values.diameterText
+    assert lesion_of(diameters).is_manual
+
+
+@needs_slicer_source
 def test_slice_views_turn_to_the_line_of_their_plane(diameters, layout_manager):  # noqa: F811
     presets = {"Red": ("Axial", 2), "Green": ("Coronal", 1), "Yellow": ("Sagittal", 0)}
     for viewName, (orientation, _axis) in presets.items():

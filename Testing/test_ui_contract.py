@@ -41,6 +41,9 @@ LINKED_BY_HAND = {
     "diameterResultSource",
     "diameterResultKey",
     "diameterFocusRas",
+    "responseTimePoints",
+    "responseCurrent",
+    "responseResultKey",
 }
 SIGNALS = {
     "QPushButton": {"clicked(bool)", "clicked()", "toggled(bool)"},
@@ -53,7 +56,7 @@ SIGNALS = {
         "segmentSelectionChanged(QStringList)",
     },
 }
-PRESSABLE = ("QPushButton", "QComboBox", "QDoubleSpinBox", "QLineEdit", "QCheckBox", "qMRML")
+PRESSABLE = ("QPushButton", "QComboBox", "QDoubleSpinBox", "QSpinBox", "QLineEdit", "QCheckBox", "qMRML")
 
 
 def ui_file(module: str) -> Path:
@@ -213,8 +216,10 @@ def test_names_that_a_section_sets_are_in_the_ui_file():
 def test_segment_selection_uses_signals_of_the_segment_selector():
     text = (WIDGETS / "segment_selection.py").read_text()
     assert set(re.findall(r'_CHANGED = "([^"]+)"', text)) == SIGNALS["qMRMLSegmentSelectorWidget"]
-    assert widget_classes("NPCResponse")["tumorSegmentSelector"] == "qMRMLSegmentSelectorWidget"
-    assert widget_classes("NPCResponse")["exclusionSegmentsSelector"] == "qMRMLSegmentSelectorWidget"
+    code = "".join(path.read_text() for path in sorted(WIDGETS.glob("*_section.py")))
+    used = re.findall(r"\bui\.(\w+Segments?Selector)\b", code)
+    assert len(used) >= 5
+    assert {widget_classes("NPCResponse")[name] for name in used} == {"qMRMLSegmentSelectorWidget"}
 
 
 def test_every_parameter_is_on_one_widget_or_linked_by_hand():

@@ -22,12 +22,16 @@ class LesionResult:
         diameters: None for a lesion without a segment: one that is gone, or too small to be drawn.
         table: table node that remembers the lesion.
         lines: vtkMRMLMarkupsLineNode per plane.
+        segmentation, segment_id, image: what it was measured in; None or "" as they were given.
     """
 
     lesion: LesionMeasurement
     diameters: SegmentDiameters | None
     table: object
     lines: Mapping[Plane, object]
+    segmentation: object = None
+    segment_id: str = ""
+    image: object = None
 
 
 def measure_lesion(
@@ -72,4 +76,4 @@ def measure_lesion(
         remember_lesion(table, told)
         if segmentation is not None or image is not None:
             place_beside(table, segmentation or image)
-    return LesionResult(told, found, table, lines)
+    return LesionResult(told, found, table, lines, segmentation, segment_id, image)

@@ -2,8 +2,10 @@
 
 import slicer
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
-from .diameter_parameters import DiameterParameters
+from .diameter_parameters import LINES, DiameterParameters
+from .result_memory import ResultMemory
 from .section import Section, enable
 from .segment_selection import SegmentSelection
 
@@ -13,8 +15,9 @@ class DiameterSection(Section):
 
     statusName = "diameterStatusLabel"
 
-    def __init__(self, ui):
+    def __init__(self, ui, memory: ResultMemory | None = None):
         super().__init__(ui)
+        self._memory, self._lineObservers = memory or ResultMemory(), VTKObservationMixin()
         self.failedText = _("Measuring the diameters failed: {error}. Details are in the error log.")
         names = (DiameterParameters.segmentation, DiameterParameters.segmentId, "")
         self._segments = SegmentSelection(ui.diameterSegmentSelector, None, names)
@@ -26,14 +29,17 @@ class DiameterSection(Section):
     def disconnectWidgets(self) -> None:
         super().disconnectWidgets()
         self._segments.disconnectWidgets()
+        self._lineObservers.removeObservers()
 
     def setParameterNode(self, parameterNode) -> None:
+        self._lineObservers.removeObservers()
         self._segments.setParameterNode(parameterNode)
         self._parameters = DiameterParameters(parameterNode) if parameterNode else None
         if parameterNode:
             self.onModified()
 
     def forgetNode(self, node) -> None:
+        self._memory.forget(node)
         if self._parameters:
             self._parameters.forgetNode(node)
 
@@ -42,6 +48,7 @@ class DiameterSection(Section):
             return
         self._parameters.releaseOtherResults()
         self._segments.updateWidgets()
+        self._followLines()
         isDrawn = self._parameters.isDrawn()
         self.showRow("diameterSegment", isDrawn, ("Label", "Selector"))
         self.showRow("diameterImage", isDrawn, ("Label", "Selector"))
@@ -66,23 +73,44 @@ class DiameterSection(Section):
         enable(self.ui.diameterShowButton, noLines, _("Turn each slice view to the line of its plane."))
         return reason
 
+    # -- lines --
+
+    def _followLines(self) -> None:
+        self._lineObservers.removeObservers()
+        for name in LINES:
+            line = getattr(self._parameters.values, name)
+            if line is not None:
+                event = slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent
+                self._lineObservers.addObserver(line, event, self.onLineMoved)
+
+    def onLineMoved(self, *_unused) -> None:
+        """The user let go of an end: what was measured before is told anew with the line as it is now."""
+        if self._parameters is not None and self._parameters.values.diameterTable is not None:
+            self._measure(reset=False)
+
+    # -- buttons --
+
     def onMeasure(self, *_unused) -> None:
-        self._measure(reset=False)
+        if self._measure(reset=False):
+            self.onShow()
 
     def onReset(self, *_unused) -> None:
-        self._measure(reset=True)
+        if self._measure(reset=True):
+            self.onShow()
 
-    def _measure(self, reset: bool) -> None:
-        if self._parameters is None:
-            return
+    def _measure(self, reset: bool) -> bool:
+        """Whether it could be measured; errors are shown."""
+        if self._parameters is None or self._parameters.reasonNotReady():
+            return False
         try:
             with slicer.util.WaitCursor():
-                self._parameters.measure(reset)
+                result = self._parameters.measure(reset)
         except Exception as error:  # noqa: BLE001 - sorted into the user's mistakes and our defects by showError
             self.showError(error)
-            return
+            return False
+        self._memory.keep(result.table, result)
         self.ui.diameterResultsCollapsibleButton.collapsed = False
-        self.onShow()
+        return True
 
     def onShow(self, *_unused) -> None:
         """Bring the longest diameter of each plane into the slice views of that plane."""

@@ -20,6 +20,17 @@ def chooseFolder(title: str) -> str:
     return next(iter(_chosen(dialog)), "")
 
 
+def chooseFileToSave(title: str, name: str, nameFilter: str) -> str:
+    """A file to be written; "" when the user cancels. The dialog asks before an old one is replaced."""
+    dialog = _dialog(title)
+    dialog.setFileMode(qt.QFileDialog.AnyFile)
+    dialog.setAcceptMode(qt.QFileDialog.AcceptSave)
+    dialog.setNameFilter(nameFilter)
+    dialog.setDefaultSuffix(name.rpartition(".")[2])
+    dialog.selectFile(name)
+    return next(iter(_chosen(dialog)), "")
+
+
 def _dialog(title: str):
     dialog = qt.QFileDialog(slicer.util.mainWindow(), title)
     if slicer.app.testingEnabled():  # a test cannot see, nor close, a dialog of the operating system

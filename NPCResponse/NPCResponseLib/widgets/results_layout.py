@@ -34,10 +34,11 @@ _FRAME = (
     '<layout type="vertical" split="true">{}<item splitSize="400"><layout type="horizontal">{}</layout></item></layout>'
 )
 # The arrangements by their number, which scenes save: never change one.
-MAPS_AND_PLOT, MAPS = LAYOUT_ID, LAYOUT_ID + 1
+MAPS_AND_PLOT, MAPS, TREND = LAYOUT_ID, LAYOUT_ID + 1, LAYOUT_ID + 2
 LAYOUTS = {
     MAPS_AND_PLOT: _FRAME.format(_SLICES, _PLOT + _TABLE),
     MAPS: _FRAME.format(_SLICES, _TABLE),
+    TREND: f'<layout type="vertical" split="true">{_PLOT}{_TABLE}</layout>',
 }
 
 
@@ -87,6 +88,13 @@ class ResultsLayout:
         _showIn(TABLE_VIEW, "vtkMRMLTableViewNode", "SetTableNodeID", table)
         self._outline(segmentation)
         lookAt(background or mapNode, focusRas)
+
+    def showTrend(self, chart, table) -> None:
+        """Switch to the layout of a patient's course, which has no slice views."""
+        if self.isAvailable:
+            self._switchLayout(TREND)
+            _showIn(PLOT_VIEW, "vtkMRMLPlotViewNode", "SetPlotChartNodeID", chart)
+            _showIn(TABLE_VIEW, "vtkMRMLTableViewNode", "SetTableNodeID", table)
 
     def showQuality(self, background, qualityNode) -> None:
         """Another map for the second view; nothing happens while the same one is asked for."""

@@ -60,7 +60,7 @@ class AslLabeling(enum.Enum):
 
     def label(self) -> str:
         return {
-            AslLabeling.FROM_DATA: _("From the data, else pseudo-continuous"),
+            AslLabeling.FROM_DATA: _("From the data, else pCASL"),
             AslLabeling.PCASL: _("Pseudo-continuous (pCASL)"),
             AslLabeling.CASL: _("Continuous (CASL)"),
             AslLabeling.PASL: _("Pulsed (PASL)"),

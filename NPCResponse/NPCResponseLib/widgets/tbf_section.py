@@ -9,6 +9,7 @@ from .file_choice import chooseFiles, chooseFolder
 from .map_section import MapSection
 from .result_memory import ResultMemory
 from .results_layout import MAPS, ResultsLayout
+from .section import enable
 from .segment_selection import SegmentSelection
 from .tbf_parameters import AslInputForm, TbfParameters
 
@@ -40,6 +41,7 @@ class TbfSection(MapSection):
         self.nothingToShow = _("There is no TBF map yet. Press Apply first.")
         self.connectButton(ui.aslLoadButton, self.onLoadFiles)
         self.connectButton(ui.aslLoadFolderButton, self.onLoadFolder)
+        self.connectButton(ui.aslReadHeadersButton, self.onReadHeaders)
 
     def offerSeries(self) -> None:
         self.offerNodes(self.ui.aslSeriesSelector, self._parameters.values.aslSeries)
@@ -54,6 +56,18 @@ class TbfSection(MapSection):
         facts = self._parameters.describeFacts()
         self.ui.aslFactsLabel.text = facts
         self.showRow("aslFacts", bool(facts), ("Title", "Label"))
+
+    def updateButtons(self) -> str:
+        reason = super().updateButtons()
+        if self._parameters is not None:
+            enable(
+                self.ui.aslReadHeadersButton,
+                ""
+                if dicomFilesOf(self._parameters.values.aslSeries)
+                else _("The series is not from the DICOM database."),
+                _("Read the files of the chosen series again, with their roles and times, into a new series."),
+            )
+        return reason
 
     def jobNodes(self) -> list:
         return self._parameters.nodesInUse()
@@ -82,6 +96,17 @@ class TbfSection(MapSection):
         if path:
             self.load(path)
 
+    def onReadHeaders(self, *_unused) -> None:
+        if self._parameters is None:
+            return
+        paths = dicomFilesOf(self._parameters.values.aslSeries)
+        if paths:
+            self.load(paths)
+        else:
+            self._statusLabel.text = _(
+                "The DICOM database does not have the files any more. Load them from their folder."
+            )
+
     def load(self, paths) -> None:
         """Read files or a folder into a new series, and choose it. Errors are shown."""
         if self._parameters is None:
@@ -96,3 +121,22 @@ class TbfSection(MapSection):
         self._parameters.chooseLoaded(node)
         if series.warnings:
             self._statusLabel.text = " ".join(series.warnings)
+
+
+def instanceUidsOf(node) -> list[str]:
+    """DICOM instances that Slicer loaded a volume or sequence (or None) from; empty if it was not DICOM."""
+    if node is None:
+        return []
+    nodes = [node]
+    if node.IsA("vtkMRMLSequenceNode"):
+        images = (node.GetNthDataNode(n) for n in range(node.GetNumberOfDataNodes()))
+        nodes += [image for image in images if image is not None]
+    return list(dict.fromkeys(uid for each in nodes for uid in (each.GetAttribute("DICOM.instanceUIDs") or "").split()))
+
+
+def dicomFilesOf(node) -> list[str]:
+    """The files of these instances, as far as Slicer's DICOM database has them."""
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is None or not database.isOpen:
+        return []
+    return [path for path in map(database.fileForInstance, instanceUidsOf(node)) if path]

@@ -100,11 +100,30 @@ class NPCResponsePanelTest(ScriptedLoadableModuleTest):
         settle()
         return patient
 
-    def apply(self):
-        self.ui.applyButton.click()
+    def fillInBloodFlow(self, patient):
+        self.ui.aslSeriesSelector.setCurrentNode(patient.pre_asl)
+        self.ui.aslTumorSegmentSelector.setCurrentNode(patient.pre_t1_segmentation)
+        self.ui.aslTumorSegmentSelector.setCurrentSegmentID(segmentIdOf(patient.pre_t1_segmentation, "tumor"))
+        settle()
+
+    def fillInDiameters(self, patient):
+        self.ui.diameterSegmentSelector.setCurrentNode(patient.pre_t1_segmentation)
+        self.ui.diameterSegmentSelector.setCurrentSegmentID(segmentIdOf(patient.pre_t1_segmentation, "tumor"))
+        self.ui.diameterImageSelector.setCurrentNode(patient.pre_t1)
+        settle()
+
+    def apply(self, button=None):
+        button = button or self.ui.applyButton
+        button.click()
         until = time.time() + 60
-        while self.ui.applyButton.text != "Apply" and time.time() < until:
+        while button.text != "Apply" and time.time() < until:
             settle(0.05)
+
+    def bringToFront(self, widget):
+        """The tab of a widget: what is not seen is not pressed."""
+        for index in range(self.ui.tabs.count):
+            if self.ui.tabs.widget(index).isAncestorOf(widget):
+                self.ui.tabs.setCurrentIndex(index)
 
     def parameters(self):
         return self.panel.logic.getParameterNode()
@@ -129,6 +148,68 @@ class NPCResponsePanelTest(ScriptedLoadableModuleTest):
         self.assertTrue(self.ui.previousLayoutButton.isEnabled())
         self.ui.previousLayoutButton.click()
         self.assertFalse(self.ui.previousLayoutButton.isEnabled())
+
+    def test_bloodFlowIsMappedAndShown(self):
+        self.assertFalse(self.ui.aslApplyButton.isEnabled())
+        self.assertIn("ASL series", self.ui.aslStatusLabel.text)
+        patient = NPCResponseLogic().loadPhantom()
+        self.fillInBloodFlow(patient)
+        self.assertIn("label duration", self.ui.aslFactsLabel.text)
+        self.assertTrue(self.ui.aslApplyButton.isEnabled(), self.ui.aslApplyButton.toolTip)
+        self.ui.aslPulsesSpinBox.value = 2
+        self.assertEqual(self.parameters().aslPulses, 2)
+        self.ui.aslPulsesSpinBox.value = -1
+        with LogWatch() as log:
+            self.apply(self.ui.aslApplyButton)
+        self.assertEqual(log.bad, [])
+        self.assertIs(self.ui.aslTbfMapSelector.currentNode(), self.parameters().aslTbfMap)
+        self.assertIsNotNone(self.parameters().aslTbfMap)
+        self.assertIn("mL/100g/min", self.ui.aslRegionTextLabel.text)
+        self.assertEqual(slicer.app.layoutManager().layout, LAYOUT_ID + 1)
+        self.ui.aslPreviousLayoutButton.click()
+        self.assertNotEqual(slicer.app.layoutManager().layout, LAYOUT_ID + 1)
+
+    def test_bloodFlowIsLaidOverTheAnatomy(self):
+        patient = NPCResponseLogic().loadPhantom()
+        self.fillInBloodFlow(patient)
+        self.ui.aslAnatomySelector.setCurrentNode(patient.pre_t1)
+        self.apply(self.ui.aslApplyButton)
+        self.assertIs(self.parameters().aslTbfMap.GetParentTransformNode(), self.parameters().aslTransform)
+        composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+        self.assertEqual(composite.GetBackgroundVolumeID(), patient.pre_t1.GetID())
+
+    def test_wrongLabelingNumbersHoldApply(self):
+        self.fillInBloodFlow(NPCResponseLogic().loadPhantom())
+        for text, expected in (("2.025", "seconds"), ("soon", ""), ("", None)):
+            self.ui.aslDelaysLineEdit.text = text
+            slicer.app.sendEvent(
+                self.ui.aslDelaysLineEdit, qt.QKeyEvent(qt.QEvent.KeyPress, qt.Qt.Key_Return, qt.Qt.NoModifier)
+            )
+            settle()
+            self.assertEqual(self.ui.aslApplyButton.isEnabled(), expected is None, text)
+            self.assertIn(expected or "", self.ui.aslApplyButton.toolTip)
+
+    def test_diametersAreMeasuredAndMovedLinesCount(self):
+        self.assertFalse(self.ui.diameterMeasureButton.isEnabled())
+        self.fillInDiameters(NPCResponseLogic().loadPhantom())
+        with LogWatch() as log:
+            self.ui.diameterMeasureButton.click()
+            settle()
+        self.assertEqual(log.bad, [])
+        self.assertIsNotNone(self.parameters().diameterTable)
+        self.assertIn("mm", self.ui.diameterTextLabel.text)
+        line = self.parameters().diameterAxialLine
+        line.SetNthControlPointPositionWorld(1, 0.0, 0.0, 0.0)
+        self.ui.diameterMeasureButton.click()
+        self.assertIn("set by hand", self.ui.diameterTextLabel.text)
+        self.ui.diameterResetButton.click()
+        self.assertNotIn("set by hand", self.ui.diameterTextLabel.text)
+
+    def test_diametersAreColumnsOfSegmentStatistics(self):
+        from SegmentStatistics import SegmentStatisticsLogic
+
+        names = [type(plugin).__name__ for plugin in SegmentStatisticsLogic().plugins]
+        self.assertEqual(names.count("NPCDiametersSegmentStatisticsPlugin"), 1)
 
     def test_cancelLeavesNothingBehind(self):
         self.fillIn()
@@ -215,15 +296,19 @@ class NPCResponsePanelTest(ScriptedLoadableModuleTest):
         self.assertTrue(self.ui.applyButton.isEnabled(), self.ui.applyButton.toolTip)
 
     def test_everyControlCanBeUsed(self):
-        self.fillIn()
+        patient = self.fillIn()
+        self.fillInBloodFlow(patient)
+        self.fillInDiameters(patient)
         path = self.panel.resourcePath("UI/NPCResponse.ui")
         names = [element.get("name") for element in ElementTree.parse(path).iter("widget")]
         with Watchdog() as watchdog:
             for name in names:
+                widget = getattr(self.ui, name)
+                self.bringToFront(widget)
                 with LogWatch() as log:
-                    drive(getattr(self.ui, name))
+                    drive(widget)
                 self.assertEqual(log.bad, [], name)
-        self.assertEqual(watchdog.closed, [])
+        self.assertEqual({name for name, _title in watchdog.closed}, {"QFileDialog"}, "of the buttons that load files")
 
 
 def drive(widget) -> None:
@@ -248,12 +333,15 @@ def drive(widget) -> None:
         for index in range(widget.nodeCount()):
             widget.setCurrentNode(widget.nodeFromIndex(index))
         widget.setCurrentNode(chosen)
-    elif widget.inherits("QComboBox"):
+    elif widget.inherits("QComboBox") or widget.inherits("QTabWidget"):
         for index in range(widget.count):
             widget.setCurrentIndex(index)
         widget.setCurrentIndex(0)
     elif widget.inherits("QDoubleSpinBox"):
         for value in (widget.maximum, 0.5 * widget.maximum, widget.minimum):
+            widget.value = value
+    elif widget.inherits("QSpinBox"):
+        for value in (widget.maximum, widget.maximum // 2, widget.minimum):
             widget.value = value
     elif widget.inherits("QLineEdit"):
         for text in ("6.71, 13.42, 20.13, 26.84, 33.55", "not a number", ""):

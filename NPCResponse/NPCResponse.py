@@ -685,6 +685,22 @@ class NPCResponseTest(ScriptedLoadableModuleTest):
             self.assertAlmostEqual(line.GetLineLengthWorld(), length, delta=0.01)
         self.assertEqual(result.lesion.name, "tumor")
 
+    def test_tumorThatShrinksIsAPartialResponse(self):
+        from NPCResponseLib.time_points import Stage
+
+        logic = NPCResponseLogic()
+        patient = logic.loadPhantom()
+        points = [
+            logic.timePoint(name, stage, lesions=[logic.measureDiameters(segmentation, "tumor")], new_lesions=False)
+            for name, stage, segmentation in (
+                ("pre", Stage.PRE, patient.pre_t1_segmentation),
+                ("post", Stage.MONTH_3, patient.post_t1_segmentation),
+            )
+        ]
+        assessment = logic.assess(points, label="phantom")
+        self.assertEqual(assessment.recist[-1].category.name, "PR")
+        self.assertEqual(slicer.util.getNode("phantom RECIST").GetNumberOfRows(), 1)
+
     def test_removedNodesAreForgotten(self):
         logic = NPCResponseLogic()
         parameters, patient = self.parametersOfPhantom(logic)

@@ -190,12 +190,26 @@ class CollapsibleButton(Widget):
         self.collapsed = False
 
 
+class ProxyModel:
+    """What a node selector offers. The real one looks at a node's attributes when it comes or when told to."""
+
+    def __init__(self):
+        self.timesInvalidated = 0
+
+    def invalidate(self) -> None:
+        self.timesInvalidated += 1
+
+
 class NodeComboBox(Widget):
     """One node or none; a node of a class that it does not offer becomes none, as in the real one."""
 
     def __init__(self):
         super().__init__()
         self._node, self._nodeTypes, self.showChildNodeTypes, self._attributes = None, (), True, {}
+        self._proxyModel = ProxyModel()
+
+    def sortFilterProxyModel(self) -> ProxyModel:
+        return self._proxyModel
 
     @property
     def nodeTypes(self) -> tuple:
@@ -229,7 +243,10 @@ class NodeComboBox(Widget):
 class CheckableNodeComboBox(Widget):
     def __init__(self):
         super().__init__()
-        self._checked = []
+        self._checked, self._proxyModel = [], ProxyModel()
+
+    def sortFilterProxyModel(self) -> ProxyModel:
+        return self._proxyModel
 
     def addAttribute(self, _nodeType: str, name: str, value: str) -> None:
         """What is offered cannot be seen here."""

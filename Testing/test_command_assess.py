@@ -218,3 +218,9 @@ def test_results_may_lie_beside_the_input_and_are_replaced_on_force_only(patient
     before = snapshot(tmp_path / "input")
     assert run(*words, "--force", "--quiet").returncode == 0
     assert snapshot(tmp_path / "input") == before
+
+
+def test_the_same_images_at_two_time_points_are_noticed(patient, tmp_path, run):  # noqa: F811
+    points = (bold_point("pre", "pre-treatment", patient), bold_point("end", "end of treatment", patient))
+    done = run("assess", describe(tmp_path, *points), "-o", tmp_path / "o", "--json")
+    assert "pre BOLD and end BOLD are the same images: check the description." in json.loads(done.stdout)["warnings"]

@@ -152,6 +152,17 @@ def test_tables_without_the_value_are_named(panel):  # noqa: F811
 
 
 @needs_slicer_source
+def test_selectors_look_again_when_a_table_got_its_result_and_only_then(patient):
+    model = patient.ui.responseR2StarTableSelector.sortFilterProxyModel()
+    times = model.timesInvalidated
+    patient.ui.responseTotalDoseSpinBox.value = 70
+    assert model.timesInvalidated == times
+    r2star_table(45.0)
+    patient.widget.enter()
+    assert model.timesInvalidated == times + 1
+
+
+@needs_slicer_source
 def test_overview_shows_the_values_and_no_html_of_names(panel):  # noqa: F811
     describe(panel, "<b>", "Before", r2star_table(40.0), None, [lesion_table(51.5), lesion_table(12.0, "node")])
     text = panel.ui.responseOverviewLabel.text

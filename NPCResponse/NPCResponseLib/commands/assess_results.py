@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..assessment import PatientAssessment, PatientValues, Treatment, assess_patient
@@ -9,7 +10,7 @@ from ..measurement import Measurement, write_measurements
 from ..mrml import files
 from ..repeatability import Repeatability, given_repeatability
 from ..report.patient_report import PatientReport, TimePointResults, write_report
-from ..report.provenance import NameCloak, Provenance, input_record
+from ..report.provenance import InputRecord, NameCloak, Provenance, input_record
 from ..response import Quantity
 from ..time_points import Stage
 from .assess import INDEX_NAME
@@ -35,16 +36,17 @@ def write_results(
     interruption.check()
     progress("Writing the report", 0.8)
     labeled = labeled_paths(patient)
+    records = [input_record(path, label) for path, label in labeled]
     report = PatientReport(
         label=patient.patient,
         assessment=assessment,
         time_points=tuple(_pictures(point) for point in points),
         provenance=Provenance.now(
             () if one_patient else [("--allow-different-patients", "")],
-            [input_record(path, label) for path, label in labeled],
+            records,
         ),
         measurements=measurements,
-        warnings=tuple(warning for point in points for warning in point.warnings),
+        warnings=(*(warning for point in points for warning in point.warnings), *same_images(records)),
         cloak=NameCloak(labeled),
     )
     write_report(report, folder / "report.html")
@@ -56,6 +58,16 @@ def write_results(
     summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
     (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return Results(summary, lines_for_people(assessment, report))
+
+
+def same_images(records: Sequence[InputRecord]) -> list[str]:
+    """Sentences on images that are given twice: a change between them would be none."""
+    by_content: dict[str, list[str]] = {}
+    for record in records:
+        if not record.label.endswith("segmentation"):
+            by_content.setdefault(record.sha256, []).append(record.label)
+    twice = [labels for labels in by_content.values() if len(labels) > 1]
+    return [f"{' and '.join(labels)} are the same images: check the description." for labels in twice]
 
 
 def patient_values(patient: PatientDescription, points: list[MeasuredTimePoint]) -> PatientValues:

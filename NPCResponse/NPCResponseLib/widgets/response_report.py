@@ -15,6 +15,7 @@ from ..mrml.measured_values import remembered_lesion
 from ..mrml.segments import segment_mask
 from .response_parameters import ResponseParameters, existing, tablesOf
 from .result_memory import ResultMemory
+from .segment_selection import existingSegmentIds
 
 PACKAGES = ("matplotlib", "jinja2")
 
@@ -100,7 +101,8 @@ def _anatomy(lesion: LesionResult | None):
     """
     if lesion is None or lesion.diameters is None or lesion.image is None or lesion.image.GetScene() is None:
         return None
-    if lesion.segmentation.GetScene() is None or lesion.image.GetParentTransformNode() is not None:
+    hasSegment = lesion.segmentation.GetScene() and existingSegmentIds(lesion.segmentation, [lesion.segment_id])
+    if not hasSegment or lesion.image.GetParentTransformNode() is not None:
         return None
     mask = segment_mask(lesion.segmentation, lesion.segment_id, lesion.image, allow_empty=True).mask
     return slicer.util.arrayFromVolume(lesion.image), matrix_of(lesion.image), mask

@@ -1,6 +1,7 @@
 """The widgets that show and change one time point of a patient."""
 
 import qt
+import slicer
 
 from ..mrml.measured_values import DIAMETERS, QUANTITY_ATTRIBUTE, R2STAR, TBF
 from ..time_points import Stage
@@ -29,16 +30,12 @@ class TimePointEditor:
     """
 
     def __init__(self, ui, connect):
-        self._ui, self._isUpdating = ui, False
+        self._ui, self._isUpdating, self._offered = ui, False, set()
         self._parameters: ResponseParameters | None = None
         for box, members in self._choices():
             for member in members:
                 box.addItem(member.label())
-        for selector, quantity in (
-            (ui.responseR2StarTableSelector, R2STAR),
-            (ui.responseTbfTableSelector, TBF),
-            (ui.responseLesionTablesSelector, DIAMETERS),
-        ):  # of all tables only those that hold such a result
+        for selector, quantity in self._tableSelectors():  # of all tables only those that hold such a result
             selector.addAttribute(TABLE_CLASS, QUANTITY_ATTRIBUTE, quantity)
         connect(ui.responseTimePointComboBox, "currentIndexChanged(int)", self._onSelected)
         connect(ui.responseNameLineEdit, "editingFinished()", self._onName)
@@ -50,6 +47,14 @@ class TimePointEditor:
         connect(ui.responseLesionTablesSelector, "checkedNodesChanged()", self._onLesionTables)
         connect(ui.responseNewLesionsComboBox, "currentIndexChanged(int)", self._onNewLesions)
         connect(ui.responseResidualComboBox, "currentIndexChanged(int)", self._onResidual)
+
+    def _tableSelectors(self):
+        ui = self._ui
+        return (
+            (ui.responseR2StarTableSelector, R2STAR),
+            (ui.responseTbfTableSelector, TBF),
+            (ui.responseLesionTablesSelector, DIAMETERS),
+        )
 
     def _choices(self):
         ui = self._ui
@@ -69,6 +74,7 @@ class TimePointEditor:
         """Show the time points, and the one that is being edited."""
         self._isUpdating = True
         try:
+            self._refreshOffers()
             self._showNames()
             point = self._parameters.current()
             for name in EDITED:
@@ -77,6 +83,15 @@ class TimePointEditor:
                 self._show(point)
         finally:
             self._isUpdating = False
+
+    def _refreshOffers(self) -> None:
+        """A selector looks at the attributes of a node when it comes; ours get them when they are filled."""
+        tables = slicer.util.getNodesByClass(TABLE_CLASS)
+        offered = {(table.GetID(), table.GetAttribute(QUANTITY_ATTRIBUTE)) for table in tables}
+        if offered != self._offered:
+            self._offered = offered
+            for selector, _quantity in self._tableSelectors():
+                selector.sortFilterProxyModel().invalidate()
 
     def _showNames(self) -> None:
         box, names = self._ui.responseTimePointComboBox, [point.name for point in self._parameters.timePoints()]

@@ -14,7 +14,7 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from NPCResponse import NPCResponseLogic, segmentIdOf
-from NPCResponseLib.widgets.results_layout import LAYOUT_ID
+from NPCResponseLib.widgets.results_layout import LAYOUT_ID, TREND
 
 LOG_LEVELS_THAT_FAIL = ("Warning", "Error", "Critical", "Fatal")
 # Known and harmless: an oblique slice view has no named orientation to save.
@@ -210,6 +210,52 @@ class NPCResponsePanelTest(ScriptedLoadableModuleTest):
 
         names = [type(plugin).__name__ for plugin in SegmentStatisticsLogic().plugins]
         self.assertEqual(names.count("NPCDiametersSegmentStatisticsPlugin"), 1)
+
+    def test_responseIsAssessedFromWhatTheOtherTabsMeasured(self):
+        self.assertFalse(self.ui.responseAssessButton.isEnabled())
+        patient = self.fillIn()
+        self.fillInDiameters(patient)
+        with LogWatch() as log:
+            self.apply()
+            self.ui.diameterMeasureButton.click()
+            self.ui.responseAddButton.click()
+            settle()
+        self.assertEqual(log.bad, [])
+        point = self.parameters().responseTimePoints[0]
+        self.assertIs(point.r2starTable, self.parameters().resultTable)
+        self.assertIs(self.ui.responseR2StarTableSelector.currentNode(), point.r2starTable)
+        self.assertEqual(list(self.ui.responseLesionTablesSelector.checkedNodes()), list(point.lesionTables))
+        self.assertEqual(self.ui.responseTbfTableSelector.nodeCount(), 0, "no table of blood flow is there to choose")
+        self.ui.responseAddButton.click()
+        self.ui.responseStageComboBox.setCurrentIndex(4)  # three months after treatment
+        self.ui.responseR2StarTableSelector.setCurrentNode(point.r2starTable)
+        self.assertEqual(len(self.parameters().responseTimePoints), 2)
+        self.ui.responseTimePointComboBox.setCurrentIndex(0)
+        self.assertEqual(self.ui.responseStageComboBox.currentIndex, 0)
+        self.assertEqual(len(self.ui.responseLesionTablesSelector.checkedNodes()), 1)
+        self.assertTrue(self.ui.responseAssessButton.isEnabled(), self.ui.responseAssessButton.toolTip)
+        with LogWatch() as log:
+            self.ui.responseAssessButton.click()
+            settle()
+        self.assertEqual(log.bad, [])
+        self.assertNotEqual(self.ui.responseSummaryTextLabel.text, "")
+        self.assertEqual(slicer.app.layoutManager().layout, TREND)
+        self.ui.responsePreviousLayoutButton.click()
+        self.assertNotEqual(slicer.app.layoutManager().layout, TREND)
+
+    def test_timePointsSurviveAnImportAndRemovedTables(self):
+        self.fillIn()
+        self.apply()
+        self.ui.responseAddButton.click()
+        table = self.parameters().resultTable
+        slicer.mrmlScene.StartState(slicer.mrmlScene.ImportState)
+        slicer.mrmlScene.EndState(slicer.mrmlScene.ImportState)
+        settle()
+        self.assertIs(self.parameters().responseTimePoints[0].r2starTable, table)
+        slicer.mrmlScene.RemoveNode(table)
+        settle()
+        self.assertIsNone(self.parameters().responseTimePoints[0].r2starTable)
+        self.assertIsNone(self.ui.responseR2StarTableSelector.currentNode())
 
     def test_cancelLeavesNothingBehind(self):
         self.fillIn()

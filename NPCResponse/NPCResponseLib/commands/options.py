@@ -43,9 +43,8 @@ def parse_numbers(typed: str, option: str, kind: str, remedy: str) -> tuple[floa
     return tuple(numbers)
 
 
-def load_modules(interruption: Interruption, *names: str) -> None:
-    """Import modules of this package. Libraries in C++ crash if a signal raises while they load, so it waits."""
-    package = __package__.rpartition(".")[0]
+def load_modules(interruption: Interruption, *names: str, package: str = "NPCResponseLib") -> None:
+    """Import modules of a package. Libraries in C++ crash if a signal raises while they load, so it waits."""
     with interruption.deferred():
         for name in names:
             importlib.import_module(f"{package}.{name}")

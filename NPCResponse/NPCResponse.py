@@ -30,6 +30,13 @@ from slicer.util import VTKObservationMixin
 from NPCResponseLib.mrml.tbf import RoiAverage
 from NPCResponseLib.relaxometry import R2StarMethod
 from NPCResponseLib.rois import SliceRule
+from NPCResponseLib.widgets.cohort_parameters import (
+    CohortBootstrap,
+    CohortFinalValue,
+    CohortRankP,
+    CohortStudy,
+    CohortTTest,
+)
 from NPCResponseLib.widgets.diameter_parameters import LesionState
 from NPCResponseLib.widgets.r2star_parameters import OUTPUTS, InputForm, QualityMap, R2StarParameters
 from NPCResponseLib.widgets.response_parameters import ResponseTimePoint
@@ -51,7 +58,7 @@ class NPCResponse(ScriptedLoadableModule):
             "Maps R2* (the apparent transverse relaxation rate, in Hz) from a multi-echo gradient-echo (BOLD) series"
             " and tumor blood flow (in mL/100g/min) from arterial spin labeling, measures both in a tumor segment, and"
             " tells for every voxel how far it can be trusted. Measures the diameters of lesions in three planes, and"
-            " assesses the response to treatment from all of these."
+            " assesses the response to treatment from all of these. Analyzes tables of many patients as the papers do."
             " <b>For research use only, not for diagnosis.</b>"
             ' More in the <a href="{url}">documentation</a>; sample data under Sample Data, NPC imaging.'
         ).format(url="https://github.com/NPCImaging/SlicerNPCImaging#readme")
@@ -179,6 +186,16 @@ class NPCResponseParameterNode:
         percent change over time.
     responseResultKey - tells whether the results belong to what is chosen now.
     responseSummaryText, responseMissingText, responseWarningsText - the result in words.
+
+    Those of many patients begin with cohort.
+
+    cohortTable - one row per patient.
+    cohortStudy - which analysis. cohortSpecification, cohortSpecificationName - text and name of a file that says so.
+    cohortColumns - for columns that the study needs those of the table, where somebody has chosen them.
+    cohortTTest, cohortRankP, cohortBootstrap, cohortFinalValue - choices that change conclusions.
+    cohortTables, cohortCharts - result nodes by name. cohortShownTable, cohortShownChart - names of those to show.
+    cohortResultSource, cohortResultKey - what the results belong to.
+    cohortSummaryText, cohortWarningsText, cohortDecisions - the result in words.
     """
 
     inputForm: InputForm = InputForm.SERIES
@@ -286,6 +303,24 @@ class NPCResponseParameterNode:
     responseSummaryText: str
     responseMissingText: str
     responseWarningsText: str
+    cohortTable: vtkMRMLTableNode | None
+    cohortStudy: CohortStudy = CohortStudy.BOLD
+    cohortSpecification: str
+    cohortSpecificationName: str
+    cohortColumns: dict[str, str]
+    cohortTTest: CohortTTest = CohortTTest.STUDY
+    cohortRankP: CohortRankP = CohortRankP.STUDY
+    cohortBootstrap: CohortBootstrap = CohortBootstrap.STUDY
+    cohortFinalValue: CohortFinalValue = CohortFinalValue.STUDY
+    cohortTables: dict[str, vtkMRMLTableNode]
+    cohortCharts: dict[str, vtkMRMLPlotChartNode]
+    cohortShownTable: str
+    cohortShownChart: str
+    cohortResultSource: vtkMRMLTableNode | None
+    cohortResultKey: str
+    cohortSummaryText: str
+    cohortWarningsText: str
+    cohortDecisions: str
 
 
 class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -301,6 +336,7 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
+        from NPCResponseLib.widgets.cohort_section import CohortSection
         from NPCResponseLib.widgets.diameter_section import DiameterSection
         from NPCResponseLib.widgets.r2star_section import R2StarSection
         from NPCResponseLib.widgets.response_section import ResponseSection
@@ -319,6 +355,7 @@ class NPCResponseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             TbfSection(self.ui, layout, self._memory),
             DiameterSection(self.ui, self._memory),
             ResponseSection(self.ui, layout, self._memory),
+            CohortSection(self.ui, layout, self._memory),
         )
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneClosing)
@@ -566,6 +603,42 @@ class NPCResponseLogic(ScriptedLoadableModuleLogic):
             **facts,
         )
 
+    def analyzeCohort(self, tableNode, study="bold", columns=None, *, outputs=None, **choices):
+        """Analyze a table of patients: groups, pairs, ROC with cutoffs, correlations, counts, agreement of observers.
+
+        Example::
+
+            table = logic.loadCohortExample("bold")  # or your own: slicer.util.loadTable("patients.csv")
+            result = logic.analyzeCohort(table, "bold", columns={"response": "response"}, t_test="welch")
+            for marker in result.analysis.markers:
+                print(f"{marker.parameter}: AUC {marker.roc.auc:.3f}")
+
+        Args:
+            tableNode: one row per patient.
+            study: "bold" (Xu et al. 2023), "asl" (Liu et al. 2022), or a NPCResponseLib.cohort.spec.CohortSpec.
+            columns: for columns of the study those of the table. Others are found by name; one that is only similar is
+                used, and a warning of the result says so.
+            outputs: CohortOutputs of an earlier result with nodes to update.
+            choices: fields of NPCResponseLib.cohort.spec.Choices, in place of the study's.
+
+        Returns:
+            NPCResponseLib.mrml.cohort_job.CohortResult.
+
+        Raises:
+            InputError: a table that cannot be used; the sentence names row and column.
+        """
+        from NPCResponseLib.cohort.studies import with_choices
+        from NPCResponseLib.mrml.cohort_job import CohortJob, published_study
+
+        spec = published_study(study) if isinstance(study, str) else study
+        return CohortJob(tableNode, with_choices(spec, **choices), columns).run(outputs)
+
+    def loadCohortExample(self, study="bold"):
+        """Simulated patients of a paper, "bold" or "asl", as a new table node."""
+        from NPCResponseLib.mrml.cohort_job import add_example_cohort
+
+        return add_example_cohort(study)
+
     def loadPhantom(self):
         """Simulate a patient before and after treatment into the scene; returns its nodes (PhantomNodes)."""
         from NPCResponseLib.mrml.sample_data import add_phantom_to_scene
@@ -700,6 +773,15 @@ class NPCResponseTest(ScriptedLoadableModuleTest):
         assessment = logic.assess(points, label="phantom")
         self.assertEqual(assessment.recist[-1].category.name, "PR")
         self.assertEqual(slicer.util.getNode("phantom RECIST").GetNumberOfRows(), 1)
+
+    def test_cohortOfThePaperIsAnalyzed(self):
+        logic = NPCResponseLogic()
+        result = logic.analyzeCohort(logic.loadCohortExample("bold"), "bold")
+        self.assertEqual(result.analysis.n, 41)
+        auc = {marker.parameter: marker.roc.auc for marker in result.analysis.markers}
+        self.assertGreater(auc["R2*post"], 0.75, "drawn from groups that are two standard deviations apart")
+        self.assertEqual(result.outputs.tables["roc"].GetNumberOfRows(), 3)
+        self.assertGreater(result.outputs.charts["ROC response"].GetNumberOfPlotSeriesNodes(), 3)
 
     def test_removedNodesAreForgotten(self):
         logic = NPCResponseLogic()

@@ -175,6 +175,62 @@ class QSpinBox(Widget):
         self.minimum, self.maximum = minimum, maximum
 
 
+class QTextEdit(Widget):
+    def __init__(self):
+        super().__init__()
+        self._plainText, self.readOnly = "", False
+
+    plainText = valueProperty("plainText", "textChanged", asText)
+
+    def toPlainText(self) -> str:
+        return self.plainText
+
+    def setPlainText(self, text: str) -> None:
+        self.plainText = text
+
+
+class QTableWidgetItem:
+    def __init__(self, text: str = ""):
+        self._text, self._flags = asText(None, text), None
+
+    def text(self) -> str:
+        return self._text
+
+    def setText(self, text: str) -> None:
+        self._text = asText(None, text)
+
+    def setFlags(self, flags) -> None:
+        self._flags = flags
+
+
+class QTableWidget(Widget):
+    """Items and widgets by place; those of rows that go are gone."""
+
+    def __init__(self):
+        super().__init__()
+        self.rowCount, self._items, self._widgets = 0, {}, {}
+
+    def setRowCount(self, count: int) -> None:
+        self.rowCount = count
+        self._items = {place: item for place, item in self._items.items() if place[0] < count}
+        self._widgets = {place: widget for place, widget in self._widgets.items() if place[0] < count}
+
+    def setItem(self, row: int, column: int, item: QTableWidgetItem) -> None:
+        self._items[row, column] = item
+
+    def item(self, row: int, column: int) -> QTableWidgetItem | None:
+        return self._items.get((row, column))
+
+    def setCellWidget(self, row: int, column: int, widget: Widget) -> None:
+        self._widgets[row, column] = widget
+
+    def cellWidget(self, row: int, column: int) -> Widget | None:
+        return self._widgets.get((row, column))
+
+    def resizeColumnsToContents(self) -> None:
+        """Sizes cannot be seen here."""
+
+
 class QProgressBar(Widget):
     def __init__(self):
         super().__init__()
@@ -330,7 +386,10 @@ class Application:
         return True
 
 
-QT_CLASSES = (QLabel, QLineEdit, QPushButton, QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox, QProgressBar)
+QT_CLASSES = (
+    QLabel, QLineEdit, QPushButton, QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox, QProgressBar, QTextEdit,
+    QTableWidget,
+)  # fmt: skip
 UI_CLASSES = {cls.__name__: cls for cls in QT_CLASSES} | {
     "ctkCollapsibleButton": CollapsibleButton,
     "qMRMLNodeComboBox": NodeComboBox,
@@ -382,7 +441,8 @@ def install(monkeypatch, slicer_source: Path | None = None) -> EventQueue:
     for cls in QT_CLASSES:
         setattr(qt, cls.__name__, cls)
     qt.QTimer = types.SimpleNamespace(singleShot=queue.singleShot)
-    qt.Qt = types.SimpleNamespace(Checked=2, Unchecked=0)
+    qt.QTableWidgetItem = QTableWidgetItem
+    qt.Qt = types.SimpleNamespace(Checked=2, Unchecked=0, ItemIsEnabled=32)
     monkeypatch.setitem(sys.modules, "qt", qt)
     monkeypatch.setitem(sys.modules, "ctk", ctk)
     monkeypatch.setattr(slicer, "app", Application(), raising=False)

@@ -19,9 +19,9 @@ from NPCResponseLib.cohort.spec import Choices
 from NPCResponseLib.commands import run
 from NPCResponseLib.commands.cohort_description import read_cohort_description
 from NPCResponseLib.commands.cohort_examples import SPECS
-from NPCResponseLib.commands.cohort_folder import read_result_folder
 from NPCResponseLib.commands.cohort_results import OUTPUT_NAMES
 from NPCResponseLib.errors import InputError
+from NPCResponseLib.readers.cohort_folder import read_result_folder
 
 SPEC = """version: 1
 title: A small cohort

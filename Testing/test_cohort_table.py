@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from NPCResponseLib.cohort.table import Table
-from NPCResponseLib.commands.cohort_table import TableFormat, read_table
 from NPCResponseLib.errors import InputError
+from NPCResponseLib.readers.cohort_table import TableFormat, read_table
 
 GOOD = "id,group,r2star\nA,RG,44.5\nB,NRG,\nC,RG, 51 \n"
 WANTED = ("id", "group", "r2star")

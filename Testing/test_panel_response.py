@@ -403,16 +403,16 @@ def test_canceled_file_dialog_saves_nothing(patient, monkeypatch, tmp_path):
 
 @needs_slicer_source
 def test_missing_packages_are_installed_only_if_the_user_agrees(patient, monkeypatch):
-    report = importlib.import_module("NPCResponseLib.widgets.response_report")
+    packages = importlib.import_module("NPCResponseLib.widgets.packages")
     questions, installed = [], []
-    monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(slicer, "packaging", None, raising=False)
     monkeypatch.delattr(slicer, "packaging")  # Slicer 5.10
     monkeypatch.setattr(
         slicer.util, "confirmOkCancelDisplay", lambda text: questions.append(text) or False, raising=False
     )
     monkeypatch.setattr(slicer.util, "pip_install", installed.append, raising=False)
-    assert not report.ensurePackages()
+    assert not packages.ensurePackages(packages.REPORT)
     assert "matplotlib" in questions[0]
     assert installed == []
 

@@ -44,6 +44,15 @@ LINKED_BY_HAND = {
     "responseTimePoints",
     "responseCurrent",
     "responseResultKey",
+    "cohortSpecification",
+    "cohortSpecificationName",
+    "cohortColumns",
+    "cohortTables",
+    "cohortCharts",
+    "cohortShownTable",
+    "cohortShownChart",
+    "cohortResultSource",
+    "cohortResultKey",
 }
 SIGNALS = {
     "QPushButton": {"clicked(bool)", "clicked()", "toggled(bool)"},

@@ -1,1 +1,1 @@
-"""Sub-regions, radiomics and risk signatures of nasopharyngeal carcinoma. Nothing is implemented yet."""
+"""Tumor sub-regions and radiomics of nasopharyngeal carcinoma. Builds on NPCResponseLib, never the other way round."""

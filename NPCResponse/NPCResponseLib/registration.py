@@ -115,11 +115,11 @@ def register_rigid(
     method = _method(metric, levels, region, seed)
     if fixed_mask is not None:
         method.SetMetricFixedMask(image_of(region.astype(np.uint8), fixed_ijk_to_ras))
-    method.SetMovingInitialTransform(_itk_transform(np.linalg.inv(start)))
+    method.SetMovingInitialTransform(itk_transform(np.linalg.inv(start)))
     method.SetInitialTransform(rigid, inPlace=True)
     iterations = _execute(method, fixed_image, moving_image, len(levels), progress)
 
-    found_ras = _ras_matrix(rigid)
+    found_ras = ras_matrix(rigid)
     moving_to_fixed_ras = np.linalg.inv(np.linalg.inv(start) @ found_ras)
     result = RigidRegistration(
         moving_to_fixed_ras=moving_to_fixed_ras,
@@ -165,7 +165,7 @@ def resample(
     resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else smooth)
     resampler.SetUseNearestNeighborExtrapolator(extend)
     if moving_to_fixed_ras is not None:
-        resampler.SetTransform(_itk_transform(np.linalg.inv(moving_to_fixed_ras)))
+        resampler.SetTransform(itk_transform(np.linalg.inv(moving_to_fixed_ras)))
     image = image_of(array if nearest else array.astype(np.float32), moving_ijk_to_ras)
     result = sitk.GetArrayFromImage(resampler.Execute(image))
     return result.astype(moving.dtype) if nearest else result
@@ -213,7 +213,8 @@ def image_of(array: np.ndarray, ijk_to_ras: np.ndarray) -> sitk.Image:
     return image
 
 
-def _itk_transform(matrix_ras: np.ndarray) -> sitk.AffineTransform:
+def itk_transform(matrix_ras: np.ndarray) -> sitk.AffineTransform:
+    """A linear 4x4 in RAS as ITK has it, in LPS."""
     matrix = LPS_FROM_RAS @ matrix_ras @ LPS_FROM_RAS
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(matrix[:3, :3].ravel().tolist())
@@ -221,7 +222,8 @@ def _itk_transform(matrix_ras: np.ndarray) -> sitk.AffineTransform:
     return transform
 
 
-def _ras_matrix(transform: sitk.Euler3DTransform) -> np.ndarray:
+def ras_matrix(transform: sitk.Euler3DTransform) -> np.ndarray:
+    """4x4 in RAS of a rigid ITK transform."""
     matrix, center = np.eye(4), np.array(transform.GetCenter())
     matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
     matrix[:3, 3] = center + transform.GetTranslation() - matrix[:3, :3] @ center

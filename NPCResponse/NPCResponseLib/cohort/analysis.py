@@ -1,6 +1,6 @@
 """The whole analysis of a cohort: from a table and a specification to every result, multiplicity and warnings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 from ..errors import InputError
@@ -19,6 +19,7 @@ MUCH_MISSING = 0.05  # PROBAST asks for more than a count beyond
 FAMILIES = ("group differences", "paired differences", "AUC comparisons", "correlations", "counts")
 
 Progress = Callable[[str, float], None]
+Doing = tuple[str, float]  # what is being done, and the fraction of the whole
 
 
 @dataclass(frozen=True)
@@ -108,20 +109,34 @@ def analyze_cohort(table: Table, spec: CohortSpec, progress: Progress = lambda _
     Raises:
         InputError: see ``values.cohort_values``; nothing is computed then.
     """
-    progress("Checking the table", 0.0)
+    steps = analysis_steps(table, spec)
+    while True:
+        try:
+            progress(*next(steps))
+        except StopIteration as done:
+            return done.value
+
+
+def analysis_steps(table: Table, spec: CohortSpec) -> Generator[Doing, None, CohortAnalysis]:
+    """The same in steps, for a panel that must stay alive: yields what comes next, returns the analysis.
+
+    Raises:
+        InputError: see ``analyze_cohort``.
+    """
+    yield "Checking the table", 0.0
     values = cohort_values(table, spec)
     choices = spec.choices
-    progress("Comparing groups", 0.05)
+    yield "Comparing groups", 0.05
     differences = [group_difference(each, group, choices) for group in values.groups for each in values.parameters]
     pairs = [paired_difference(values.of(first), values.of(second), choices) for first, second in spec.pairs]
-    markers, comparisons = _discrimination(values, spec, progress)
-    progress("Correlating", 0.85)
+    markers, comparisons = yield from _discrimination(values, spec)
+    yield "Correlating", 0.85
     correlations = [
         correlation_result(values.of(name), values.of(spec.correlate_with), values.groups, choices)
         for name in spec.correlated_names()
     ]
     counts = [counts_result(values.group(rows), values.group(columns), choices) for rows, columns in spec.tables]
-    progress("Measuring agreement", 0.9)
+    yield "Measuring agreement", 0.9
     agreement = [_agreement(each, repeat, choices) for each in values.parameters for repeat in each.repeats]
     tests = _adjusted(_tests(differences, pairs, comparisons, correlations, counts), choices.alpha)
     sizes = tuple(_group_size(group, values, spec) for group in values.groups)
@@ -141,20 +156,20 @@ def analyze_cohort(table: Table, spec: CohortSpec, progress: Progress = lambda _
         tests=tests,
         warnings=(),
     )
-    progress("Done", 1.0)
+    yield "Done", 1.0
     return _with_warnings(analysis, table)
 
 
 def _discrimination(
-    values: CohortValues, spec: CohortSpec, progress: Progress
-) -> tuple[list[MarkerResult], list[AucDifference]]:
+    values: CohortValues, spec: CohortSpec
+) -> Generator[Doing, None, tuple[list[MarkerResult], list[AucDifference]]]:
     used = tuple(each for each in values.parameters if each.parameter.roc)
     steps = [(group, each) for group in values.groups for each in used]
     markers = []
     for number, (group, each) in enumerate(steps):
-        progress(f"ROC of {each.parameter.name}", 0.1 + 0.7 * number / len(steps))
+        yield f"ROC of {each.parameter.name}", 0.1 + 0.7 * number / len(steps)
         markers.append(marker_result(each, group, spec.choices))
-    progress("Comparing AUCs", 0.8)
+    yield "Comparing AUCs", 0.8
     comparisons = [found for group in values.groups for found in auc_differences(used, group, spec.choices)]
     return markers, comparisons
 

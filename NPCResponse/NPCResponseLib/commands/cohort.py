@@ -135,9 +135,9 @@ def _run(
 def _analyze(request, progress, interruption: Interruption):
     load_modules(interruption, "cohort.analysis", "commands.cohort_description")
     from ..cohort.analysis import analyze_cohort
+    from ..readers.cohort_folder import read_result_folder
+    from ..readers.cohort_table import read_table
     from .cohort_description import read_cohort_description
-    from .cohort_folder import read_result_folder
-    from .cohort_table import read_table
 
     spec, form = read_cohort_description(request.spec)
     if request.table.is_dir():

@@ -20,7 +20,7 @@ from pydantic import BeforeValidator, Field
 
 from ..cohort.spec import Choices, CohortSpec, Grouping, Parameter
 from ..errors import InputError
-from .cohort_table import TableFormat
+from ..readers.cohort_table import TableFormat
 from .described import DescribedPart, Text, fault, read_described
 
 MOST_GROUPINGS = 6

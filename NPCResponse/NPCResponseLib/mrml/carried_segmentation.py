@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import slicer
-import vtk
 
-from ..errors import InputError
 from ..registration import RigidRegistration, register_rigid
-from .geometry import as_vtk_matrix, linear_matrix, matrix_of
+from .geometry import as_vtk_matrix, matrix_of, world_matrix_above
 from .hierarchy import place_beside
 from .image_series import arrays_of
 
@@ -40,7 +38,7 @@ def carry_segmentation(segmentation, source_volume, target_volume, name: str = "
     Raises:
         InputError: no image, a non-linear transform, images that do not overlap.
     """
-    source_to_world, target_to_world = _to_world(source_volume), _to_world(target_volume)
+    source_to_world, target_to_world = world_matrix_above(source_volume), world_matrix_above(target_volume)
     registration = register_rigid(
         next(arrays_of([target_volume])),
         matrix_of(target_volume),
@@ -52,7 +50,7 @@ def carry_segmentation(segmentation, source_volume, target_volume, name: str = "
     unique = slicer.mrmlScene.GenerateUniqueName
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", unique(f"{name} transform"))
     source_world_to_target_world = target_to_world @ registration.moving_to_fixed_ras @ np.linalg.inv(source_to_world)
-    own_to_world = _to_world(segmentation)
+    own_to_world = world_matrix_above(segmentation)
     transform.SetMatrixTransformToParent(as_vtk_matrix(source_world_to_target_world @ own_to_world))
     copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", unique(name))
     copy.CreateDefaultDisplayNodes()
@@ -60,13 +58,3 @@ def carry_segmentation(segmentation, source_volume, target_volume, name: str = "
     copy.SetAndObserveTransformNodeID(transform.GetID())
     place_beside(copy, target_volume)
     return CarriedSegmentation(copy, transform, registration)
-
-
-def _to_world(node) -> np.ndarray:
-    """4x4 of the transforms above a node."""
-    transform = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, transform)
-    matrix = linear_matrix(transform)
-    if matrix is None:
-        raise InputError("it is under a non-linear transform", where=node.GetName(), remedy="Take it off the transform")
-    return matrix

@@ -5,6 +5,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from ..errors import InputError
+
 # Two images lie on one grid if no corner voxel is farther off than this share of the smallest voxel edge.
 MAX_CORNER_SHIFT = 0.01
 
@@ -40,6 +42,20 @@ def on_one_grid(first, other) -> bool:
     corners_ijk = np.array(np.meshgrid(*[(0, n - 1) for n in size], [1])).reshape(4, -1)
     shift_mm = np.linalg.norm(((matrix_of(first) - matrix_of(other)) @ corners_ijk)[:3], axis=0).max()
     return bool(shift_mm <= MAX_CORNER_SHIFT * min(first.GetSpacing()))
+
+
+def world_matrix_above(node) -> np.ndarray:
+    """4x4 of the transforms above a node: from its own RAS to the world's.
+
+    Raises:
+        InputError: they are not linear.
+    """
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, transform)
+    matrix = linear_matrix(transform)
+    if matrix is None:
+        raise InputError("it is under a non-linear transform", where=node.GetName(), remedy="Take it off the transform")
+    return matrix
 
 
 def grid_of(volume):

@@ -4,7 +4,8 @@ Three separate parts, so that further contrasts share one geometry:
 
 * anatomy: named regions made of analytic shapes in RAS millimeters, labeled on any grid (:class:`Anatomy`);
 * tissue: what each region is made of at a time point, as a table (:func:`tissue_table`);
-* acquisition: what a scanner makes of it (:func:`simulate_bold`, :func:`simulate_asl`, :func:`simulate_t1ce`).
+* acquisition: what a scanner makes of it (:func:`simulate_bold`, :func:`simulate_asl`, :func:`simulate_t1ce`,
+  :func:`simulate_recurrence`).
 
 All of it is synthetic. The geometry is drawn by hand to look like a nasopharynx study and belongs to no person; of the
 tissue values only the tumor's R2* and blood flow follow published group means, the others are plausible at 3 T and no
@@ -16,6 +17,14 @@ from .asl import PhantomAsl, simulate_asl
 from .bold import PhantomAcquisition, airway_field, gradient_echo_signal, simulate_bold
 from .grid import PhantomGrid
 from .patient import Response, TimePoint
+from .recurrence import (
+    PhantomRecurrence,
+    default_recurrence_grid,
+    observed,
+    simulate_recurrence,
+    simulate_recurrence_cohort,
+)
+from .recurrence_texture import SubregionTexture, TextureTruth
 from .t1ce import PhantomT1, simulate_t1ce
 from .tissue import Tissue, tissue_table
 from .true_diameters import TrueDiameters, true_diameters
@@ -29,16 +38,23 @@ __all__ = [
     "PhantomAcquisition",
     "PhantomAsl",
     "PhantomGrid",
+    "PhantomRecurrence",
     "PhantomT1",
     "Response",
+    "SubregionTexture",
+    "TextureTruth",
     "TimePoint",
     "Tissue",
     "TrueDiameters",
     "airway_field",
+    "default_recurrence_grid",
     "gradient_echo_signal",
     "head_anatomy",
+    "observed",
     "simulate_asl",
     "simulate_bold",
+    "simulate_recurrence",
+    "simulate_recurrence_cohort",
     "simulate_t1ce",
     "tissue_table",
     "true_diameters",

@@ -195,6 +195,14 @@ def region_mask(labels: np.ndarray, name: str) -> np.ndarray:
     return np.isin(labels, [REGION_NAMES.index(part) for part in names])
 
 
+def shape_mask(shape: Ellipsoid, grid: PhantomGrid) -> np.ndarray:
+    """Boolean, which voxel centers of a grid are inside a shape."""
+    mask = np.zeros(grid.shape_kji, dtype=bool)
+    box, inside = _voxels_inside(shape, grid)
+    mask[box] = inside
+    return mask
+
+
 def means_by_region(values: np.ndarray, labels: np.ndarray, has_signal: np.ndarray) -> dict[str, float]:
     """Mean of a map over each region that has voxels with signal."""
     present, size = np.unique(labels[has_signal]), len(REGION_NAMES)
@@ -352,4 +360,10 @@ def head_anatomy(time_point: TimePoint | str = "pre", response: Response | str =
         Part("node_right", _NODE_RIGHT.scaled_about(_NODE_RIGHT.center_ras, size)),
         Part("node_left", _NODE_LEFT.scaled_about(_NODE_LEFT.center_ras, size)),
     )
-    return Anatomy(outline=(*_OUTLINE, *_NOSE_AND_EARS), parts=(*_head_and_neck(), *disease))
+    healthy = healthy_anatomy()
+    return Anatomy(outline=healthy.outline, parts=(*healthy.parts, *disease))
+
+
+def healthy_anatomy() -> Anatomy:
+    """The same head and neck without disease, for other tumors to be painted over."""
+    return Anatomy(outline=(*_OUTLINE, *_NOSE_AND_EARS), parts=_head_and_neck())

@@ -97,6 +97,16 @@ class PhantomGrid:
         """Fine enough for diameters, quick to make and to register."""
         return cls.axial((56, 228, 164), (2, 1, 1), center_ras=(0, 4, -16), tilt_deg=tilt_deg, slice_thickness_mm=2)
 
+    @classmethod
+    def contoured(cls) -> "PhantomGrid":
+        """Akram et al. 2020: axial, 0.7 x 0.7 x 5 mm, 512 x 512, 44 slices and more."""
+        return cls.axial((44, 512, 512), (5, 0.7, 0.7), center_ras=(0, 4, -40))
+
+    @classmethod
+    def contoured_demo(cls) -> "PhantomGrid":
+        """The same voxels on a field of view that just holds the head, and slices from eyebrow to jaw."""
+        return cls.axial((26, 340, 236), (5, 0.7, 0.7), center_ras=(0, 4, -8))
+
     @property
     def spacing_mm_kji(self) -> tuple[float, float, float]:
         return tuple(float(length) for length in np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)[::-1])

@@ -36,6 +36,19 @@ REFERENCES = {
     "Liver Dis 2010;30:52-60. doi:10.1055/s-0030-1247132",
     "fowler1989": "Fowler JF. The linear-quadratic formula and progress in fractionated radiotherapy. Br J Radiol "
     "1989;62:679-694",
+    "akram2020": "Akram F et al. Exploring MRI based radiomics analysis of intratumoral spatial heterogeneity in "
+    "locally advanced nasopharyngeal carcinoma treated with intensity modulated radiotherapy. PLoS One 2020;15:e0240043. "
+    "doi:10.1371/journal.pone.0240043",
+    "vallieres2015": "Vallières M et al. A radiomics model from joint FDG-PET and MRI texture features for the "
+    "prediction of lung metastases in soft-tissue sarcomas of the extremities. Phys Med Biol 2015;60:5471-5496. "
+    "doi:10.1088/0031-9155/60/14/5471",
+    "zwanenburg2020": "Zwanenburg A et al. The Image Biomarker Standardization Initiative: standardized quantitative "
+    "radiomics for high-throughput image-based phenotyping. Radiology 2020;295:328-338. doi:10.1148/radiol.2020191145",
+    "mattes2003": "Mattes D et al. PET-CT image registration in the chest using free-form deformations. IEEE Trans Med "
+    "Imaging 2003;22:120-128. doi:10.1109/TMI.2003.809072",
+    "dawson2000": "Dawson LA et al. Patterns of local-regional recurrence following parotid-sparing conformal and "
+    "segmental intensity-modulated radiotherapy for head and neck cancer. Int J Radiat Oncol Biol Phys "
+    "2000;46:1117-1126. doi:10.1016/S0360-3016(99)00550-7",
     "bland1999": "Bland JM, Altman DG. Measuring agreement in method comparison studies. Stat Methods Med Res "
     "1999;8:135-160. doi:10.1177/096228029900800204",
 }

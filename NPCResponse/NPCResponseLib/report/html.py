@@ -32,17 +32,20 @@ TYPOGRAPHY = (
 )
 
 
-def render(template_name: str, **context) -> str:
-    """A template of this folder as HTML text, with the style sheet in it."""
+def render(template_name: str, *, folder: Path = TEMPLATE_FOLDER, **context) -> str:
+    """A template of a folder, which may extend those here, as HTML text with the style sheet in it."""
     css = Markup((TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8"))
-    return _environment().get_template(template_name).render(css=css, **context)
+    return _environment(folder).get_template(template_name).render(css=css, **context)
 
 
-def _environment() -> Environment:
+def _environment(folder: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader([folder, TEMPLATE_FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     environment.filters["typeset"] = typeset
     environment.filters["number"] = format_number
     return environment

@@ -12,6 +12,14 @@ def chooseFiles(title: str, nameFilter: str) -> list[str]:
     return _chosen(dialog)
 
 
+def chooseFile(title: str, nameFilter: str) -> str:
+    """One existing file; "" when the user cancels."""
+    dialog = _dialog(title)
+    dialog.setFileMode(qt.QFileDialog.ExistingFile)
+    dialog.setNameFilter(nameFilter)
+    return next(iter(_chosen(dialog)), "")
+
+
 def chooseFolder(title: str) -> str:
     """An existing folder; "" when the user cancels."""
     dialog = _dialog(title)

@@ -17,6 +17,7 @@ from ..radiation_dose import DoseSummary, summarize_dose
 from ..repeatability import Repeatability, given_repeatability
 from ..response import Quantity
 from ..time_points import BLOOD_FLOW_UNIT, HERTZ, MeasuredValue, Stage, TimePointValues
+from .result_text import bullets
 
 OUTPUTS = {  # parameter: field of AssessmentOutputs
     "responseChangesTable": "changes",
@@ -243,9 +244,9 @@ class ResponseParameters:
         with NodeModify(values.parameterNode):
             for name, field in OUTPUTS.items():
                 setattr(values, name, getattr(outputs, field))
-            values.responseSummaryText = _bullets(assessment.summary, isFirstBold=True)
-            values.responseMissingText = _bullets(assessment.cannot_be_told)
-            values.responseWarningsText = _bullets((*assessment.warnings, *assessment.assumptions))
+            values.responseSummaryText = bullets(assessment.summary, isFirstBold=True)
+            values.responseMissingText = bullets(assessment.cannot_be_told)
+            values.responseWarningsText = bullets((*assessment.warnings, *assessment.assumptions))
             values.responseResultKey = self._key()
         return assessment
 
@@ -336,11 +337,3 @@ def _short(value: MeasuredValue | None) -> str:
 def _lesionText(lesion) -> str:
     size = lesion.short_axis_mm if lesion.is_node else lesion.longest_mm
     return f"{lesion.name} {lesion.status.value if size is None else format(size, '.1f')}"
-
-
-def _bullets(sentences, isFirstBold: bool = False) -> str:
-    """One sentence per line (HTML)."""
-    lines = [f"• {escape(sentence)}" for sentence in sentences]
-    if lines and isFirstBold:
-        lines[0] = f"<b>{escape(sentences[0])}</b>"
-    return "<br>".join(lines)

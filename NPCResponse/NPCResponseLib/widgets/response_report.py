@@ -1,42 +1,17 @@
 """The report of a patient, from what the panel knows. It needs packages that Slicer does not ship."""
 
-import importlib.util
-import tempfile
-from pathlib import Path
-
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
 from ..mrml.assessment_nodes import measurements_of
 from ..mrml.geometry import matrix_of
 from ..mrml.lesions import LesionResult
 from ..mrml.measured_values import remembered_lesion
 from ..mrml.segments import segment_mask
+from .report_file import writeWhole
 from .response_parameters import ResponseParameters, existing, tablesOf
 from .result_memory import ResultMemory
 from .segment_selection import existingSegmentIds
-
-PACKAGES = ("matplotlib", "jinja2")
-
-
-def ensurePackages() -> bool:
-    """Whether what a report needs is there; what is missing is installed if the user agrees."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if not missing:
-        return True
-    if hasattr(slicer, "packaging"):  # since Slicer 5.12; asks by itself
-        try:
-            slicer.packaging.pip_ensure(missing, requester="NPC Response")
-        except RuntimeError:
-            return False  # the user declined
-    else:
-        question = _("A report needs the Python packages {names}. Install them now?").format(names=", ".join(missing))
-        if not slicer.util.confirmOkCancelDisplay(question):
-            return False
-        slicer.util.pip_install(missing)
-    importlib.invalidate_caches()
-    return all(importlib.util.find_spec(name) is not None for name in missing)
 
 
 def saveReport(parameters: ResponseParameters, memory: ResultMemory, path: str) -> None:
@@ -48,14 +23,7 @@ def saveReport(parameters: ResponseParameters, memory: ResultMemory, path: str) 
     from ..report.patient_report import write_report
 
     report = makeReport(parameters, memory)
-    target = Path(path)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".npc-", dir=target.parent) as folder:
-            aside = Path(folder) / target.name
-            write_report(report, aside)
-            aside.replace(target)
-    except OSError as error:
-        raise InputError(f"the report cannot be written: {error.strerror}", remedy="Choose another folder") from error
+    writeWhole(path, lambda aside: write_report(report, aside))
 
 
 def makeReport(parameters: ResponseParameters, memory: ResultMemory):

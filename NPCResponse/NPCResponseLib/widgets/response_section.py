@@ -3,6 +3,7 @@
 from slicer.i18n import tr as _
 
 from .file_choice import chooseFileToSave
+from .packages import REPORT, ensurePackages
 from .response_parameters import ResponseParameters
 from .result_memory import ResultMemory
 from .results_layout import TREND, ResultsLayout
@@ -108,7 +109,7 @@ class ResponseSection(Section):
         from . import response_report
 
         try:
-            if not response_report.ensurePackages():
+            if not ensurePackages(REPORT):
                 self._statusLabel.text = _("No report was saved: its packages are not installed.")
                 return
             response_report.saveReport(self._parameters, self._memory, path)

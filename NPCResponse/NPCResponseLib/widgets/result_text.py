@@ -111,3 +111,11 @@ def centerOfRegionRas(mask, mapNode) -> list[float]:
     pointWorld = [0.0, 0.0, 0.0]
     mapNode.TransformPointToWorld(ijkToRas.MultiplyPoint((i, j, k, 1.0))[:3], pointWorld)
     return pointWorld
+
+
+def bullets(sentences, isFirstBold: bool = False) -> str:
+    """One sentence per line (HTML)."""
+    lines = [f"• {escape(sentence)}" for sentence in sentences]
+    if lines and isFirstBold:
+        lines[0] = f"<b>{escape(sentences[0])}</b>"
+    return "<br>".join(lines)

@@ -38,7 +38,7 @@ class TableFormat:
 def read_table(
     path: Path,
     form: TableFormat,
-    wanted: Sequence[str],
+    wanted: Sequence[str] | None,
     *,
     source: str = "",
     check: Callable[[], None] = lambda: None,
@@ -46,6 +46,7 @@ def read_table(
     """The wanted columns of a file.
 
     Args:
+        wanted: None for every column that has a name.
         source: how messages call the file; its name if empty.
         check: called now and then; may raise to stop.
 
@@ -76,7 +77,7 @@ def read_table(
 # -- text --
 
 
-def _read_text(path: Path, form: TableFormat, wanted: Sequence[str], source: str, check):
+def _read_text(path: Path, form: TableFormat, wanted: Sequence[str] | None, source: str, check):
     text = _decoded(path.read_bytes(), source)
     delimiter = form.delimiter or DELIMITERS[path.suffix.lower()]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -107,11 +108,13 @@ def _decoded(data: bytes, source: str) -> str:
     return text
 
 
-def _text_columns(reader, text: str, delimiter: str, wanted: Sequence[str], source: str, check):
+def _text_columns(reader, text: str, delimiter: str, wanted: Sequence[str] | None, source: str, check):
     header = [name.strip() for name in next(reader)]
+    if wanted is None and len(header) == 1:
+        _refuse_other_delimiter(text, delimiter, wanted, source)
     places = _places(header, wanted, source, lambda: _refuse_other_delimiter(text, delimiter, wanted, source))
-    columns: dict[str, list[str]] = {name: [] for name in wanted}
-    pickers = [(columns[name].append, places[name]) for name in wanted]
+    columns: dict[str, list[str]] = {name: [] for name in places}
+    pickers = [(columns[name].append, place) for name, place in places.items()]
     rows, n_empty, width = [], 0, len(header)
     for cells in reader:
         if len(cells) != width or not any(cells):
@@ -125,7 +128,7 @@ def _text_columns(reader, text: str, delimiter: str, wanted: Sequence[str], sour
         rows.append(reader.line_num)
         if len(rows) % ROWS_BETWEEN_CHECKS == 0:
             check()
-    return columns, rows, _empty_rows(n_empty)
+    return columns, rows, (*_nameless(header, wanted), *_empty_rows(n_empty))
 
 
 def _ragged(row: int, found: int, width: int, source: str) -> InputError:
@@ -135,13 +138,13 @@ def _ragged(row: int, found: int, width: int, source: str) -> InputError:
     return InputError(f"row {row} has {found} cells, the header {width}", where=source, remedy=remedy)
 
 
-def _refuse_other_delimiter(text: str, delimiter: str, wanted: Sequence[str], source: str) -> None:
+def _refuse_other_delimiter(text: str, delimiter: str, wanted: Sequence[str] | None, source: str) -> None:
     first_line = text.splitlines()[0]
     for other, name in DELIMITER_NAMES.items():
         if other == delimiter:
             continue
         header = {cell.strip().strip('"') for cell in first_line.split(other)}
-        if len(header) > 1 and any(column in header for column in wanted):
+        if len(header) > 1 and (wanted is None or any(column in header for column in wanted)):
             typed = "\\t" if other == "\t" else other
             raise InputError(
                 f"its columns are separated by {name}, not by {DELIMITER_NAMES.get(delimiter, delimiter)}",
@@ -150,8 +153,11 @@ def _refuse_other_delimiter(text: str, delimiter: str, wanted: Sequence[str], so
             )
 
 
-def _places(header: Sequence[str], wanted: Sequence[str], source: str, explain=lambda: None) -> dict[str, int]:
+def _places(header: Sequence[str], wanted: Sequence[str] | None, source: str, explain=lambda: None) -> dict[str, int]:
     counts = Counter(header)
+    wanted = tuple(filter(None, header)) if wanted is None else wanted
+    if not wanted:
+        raise InputError("its first row names no column", where=source, remedy="Give a header")
     for name in wanted:
         if not counts[name]:
             explain()
@@ -161,6 +167,11 @@ def _places(header: Sequence[str], wanted: Sequence[str], source: str, explain=l
     return {name: header.index(name) for name in wanted}
 
 
+def _nameless(header: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    n = sum(not name for name in header) if wanted is None else 0
+    return (f"{n} column{'s' if n > 1 else ''} without a name {'were' if n > 1 else 'was'} passed over.",) if n else ()
+
+
 def _empty_rows(n: int) -> tuple[str, ...]:
     return (f"{n} empty row{'s were' if n > 1 else ' was'} passed over.",) if n else ()
 
@@ -168,7 +179,7 @@ def _empty_rows(n: int) -> tuple[str, ...]:
 # -- spreadsheets --
 
 
-def _read_spreadsheet(path: Path, form: TableFormat, wanted: Sequence[str], source: str, check):
+def _read_spreadsheet(path: Path, form: TableFormat, wanted: Sequence[str] | None, source: str, check):
     book = _open_workbook(path, source, values=True)
     try:
         name = _sheet_name(book.sheetnames, form.sheet, source)
@@ -176,7 +187,7 @@ def _read_spreadsheet(path: Path, form: TableFormat, wanted: Sequence[str], sour
     finally:
         book.close()
     if any(cell is None for column in columns.values() for cell in column):
-        _refuse_uncomputed(path, name, wanted, source)
+        _refuse_uncomputed(path, name, tuple(columns), source)
     return columns, rows, notes
 
 
@@ -207,7 +218,7 @@ def _sheet_name(names: Sequence[str], asked: str, source: str) -> str:
     return names[0]
 
 
-def _sheet_columns(sheet, wanted: Sequence[str], source: str, check):
+def _sheet_columns(sheet, wanted: Sequence[str] | None, source: str, check):
     if hasattr(sheet, "reset_dimensions"):
         sheet.reset_dimensions()  # some programs write wrong ones
     lines = enumerate(sheet.iter_rows(values_only=True), start=1)
@@ -215,8 +226,9 @@ def _sheet_columns(sheet, wanted: Sequence[str], source: str, check):
     if found is None:
         raise InputError("it is empty", where=source, remedy="Give a header and one row per patient")
     header_row, names = found
-    places = _places(["" if cell is None else str(cell).strip() for cell in names], wanted, source)
-    columns: dict[str, list] = {name: [] for name in wanted}
+    header = ["" if cell is None else str(cell).strip() for cell in names]
+    places = _places(header, wanted, source)
+    columns: dict[str, list] = {name: [] for name in places}
     rows, blank = [], []
     for number, cells in lines:
         if all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells):
@@ -228,10 +240,11 @@ def _sheet_columns(sheet, wanted: Sequence[str], source: str, check):
         if number % ROWS_BETWEEN_CHECKS == 0:
             check()
     # Formatted but empty rows at the end of a sheet are no rows.
-    return columns, rows, _empty_rows(sum(1 for number in blank if rows and header_row < number < rows[-1]))
+    n_empty = sum(1 for number in blank if rows and header_row < number < rows[-1])
+    return columns, rows, (*_nameless(header, wanted), *_empty_rows(n_empty))
 
 
-def _refuse_uncomputed(path: Path, name: str, wanted: Sequence[str], source: str) -> None:
+def _refuse_uncomputed(path: Path, name: str, wanted: Sequence[str] | None, source: str) -> None:
     """A formula that no program has computed yet has no value: it must not pass for an empty cell."""
     pairs = []
     for values in (True, False):
@@ -253,13 +266,12 @@ def _refuse_uncomputed(path: Path, name: str, wanted: Sequence[str], source: str
 # -- Parquet --
 
 
-def _read_parquet(path: Path, wanted: Sequence[str], source: str):
+def _read_parquet(path: Path, wanted: Sequence[str] | None, source: str):
     import pyarrow
     from pyarrow import parquet
 
     try:
-        names = parquet.read_schema(path).names
-        _places(names, wanted, source)
+        wanted = tuple(_places(parquet.read_schema(path).names, wanted, source))
         table = parquet.read_table(path, columns=list(wanted))
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"it is no readable Parquet file ({error})", where=source, remedy="Write it again") from None

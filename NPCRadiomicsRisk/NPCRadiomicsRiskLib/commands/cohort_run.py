@@ -1,0 +1,153 @@
+"""Many patients, one after the other or on several cores; what is done is kept, so that a run can go on later.
+
+A patient that fails is told and left out; it does not stop the others.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from NPCResponseLib import __version__
+from NPCResponseLib.errors import InputError
+
+from .patient_inputs import PatientInputs
+from .patient_measurement import MeasurementChoice
+
+
+@dataclass(frozen=True)
+class PatientOutcome:
+    """What became of one patient; plain values.
+
+    Attributes:
+        rows: of the feature table; empty if it failed.
+        failure: why, in one sentence; "" if it did not.
+        warnings: sentences.
+        summary: alignment, volumes, dose, for the overview table.
+    """
+
+    patient: str
+    rows: list[dict]
+    failure: str = ""
+    warnings: tuple[str, ...] = ()
+    summary: dict | None = None
+
+
+def run_cohort(
+    patients: Sequence[PatientInputs],
+    choice: MeasurementChoice,
+    *,
+    n_jobs: int,
+    kept: Path | None,
+    check: Callable[[], None],
+) -> Iterator[tuple[int, PatientOutcome]]:
+    """Measure every patient; yields (position, outcome) as they are done.
+
+    Args:
+        n_jobs: processes.
+        kept: folder in which outcomes are kept, one file each; found there, a patient is not measured again. None to
+            keep nothing.
+        check: called often; what it raises ends the run.
+    """
+    waiting = []
+    for position, inputs in enumerate(patients):
+        found = _read_kept(kept, inputs, choice)
+        if found is not None:
+            yield position, found
+        else:
+            waiting.append((position, inputs))
+    if n_jobs <= 1 or len(waiting) <= 1:
+        for position, inputs in waiting:
+            check()
+            outcome = measure_one(inputs, choice, check)
+            _keep(kept, inputs, choice, outcome)
+            yield position, outcome
+        return
+    # Spawned, not forked: VTK and ITK threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(min(n_jobs, len(waiting)), mp_context=context) as pool:
+        running = {pool.submit(measure_one, inputs, choice): (position, inputs) for position, inputs in waiting}
+        try:
+            while running:
+                done, _ = concurrent.futures.wait(running, timeout=0.2, return_when="FIRST_COMPLETED")
+                check()
+                for future in done:
+                    position, inputs = running.pop(future)
+                    outcome = future.result()
+                    _keep(kept, inputs, choice, outcome)
+                    yield position, outcome
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def measure_one(
+    inputs: PatientInputs, choice: MeasurementChoice, check: Callable[[], None] = lambda: None
+) -> PatientOutcome:
+    """One patient in a scene of its own; a user's mistake becomes its failure, a defect of ours is raised."""
+    from NPCResponseLib import headless
+
+    headless.start().Clear(0)
+    from ..patient_overview import overview_of, warnings_of
+    from .feature_rows import rows_of
+    from .patient_measurement import measure_patient
+
+    try:
+        measured = measure_patient(inputs, choice, lambda _doing, _part: None, check)
+    except InputError as error:
+        return PatientOutcome(inputs.patient, [], failure=_without_paths(str(error), inputs))
+    finally:
+        headless.start().Clear(0)
+    warnings = tuple(_without_paths(warning, inputs) for warning in warnings_of(measured))
+    return PatientOutcome(
+        inputs.patient,
+        rows_of(inputs.patient, measured.features.features),
+        warnings=warnings,
+        summary=overview_of(measured),
+    )
+
+
+def _without_paths(text: str, inputs: PatientInputs) -> str:
+    """File names may identify a patient."""
+    for label, path in inputs.labeled_paths():
+        text = text.replace(str(path), label).replace(path.name, label)
+    return text
+
+
+# -- what is kept --
+
+
+def _kept_path(folder: Path, inputs: PatientInputs, choice: MeasurementChoice) -> Path:
+    """Its name changes with the files, the choices and the software's version, so that nothing stale is taken."""
+    stamps = [(str(path.resolve()), _stamp(path)) for path in inputs.paths()]
+    described = json.dumps([stamps, asdict(inputs), asdict(choice), __version__], default=str, sort_keys=True)
+    return folder / f"{hashlib.sha256(described.encode()).hexdigest()[:24]}.json"
+
+
+def _stamp(path: Path) -> list:
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+
+
+def _read_kept(folder: Path | None, inputs: PatientInputs, choice: MeasurementChoice) -> PatientOutcome | None:
+    if folder is None:
+        return None
+    try:
+        stored = json.loads(_kept_path(folder, inputs, choice).read_text(encoding="utf-8"))
+        return PatientOutcome(**{**stored, "warnings": tuple(stored["warnings"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # not there, or damaged: then it is measured again
+
+
+def _keep(folder: Path | None, inputs: PatientInputs, choice: MeasurementChoice, outcome: PatientOutcome) -> None:
+    """Write aside, then rename. A failure is not kept: the next run tries again."""
+    if folder is None or outcome.failure:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = _kept_path(folder, inputs, choice)
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    aside.write_text(json.dumps(asdict(outcome)) + "\n", encoding="utf-8")
+    aside.replace(path)

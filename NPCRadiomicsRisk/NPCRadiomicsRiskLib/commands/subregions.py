@@ -1,0 +1,215 @@
+"""``npc-radiomics subregions``: one patient, from two scans and two contours to the 47 features of each sub-region."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from NPCResponseLib.commands.interruption import Interruption
+from NPCResponseLib.commands.options import load_modules, parse_numbers
+from NPCResponseLib.commands.progress import print_result, progress_bar
+from NPCResponseLib.errors import InputError
+
+from . import texture_options as texture
+from .patient_inputs import PatientInputs
+from .texture_options import TextureChoice
+
+HELP = (
+    "Divide a tumor into the part that recurred (GTVr) and the rest (GTVnr), and measure 47 features of both.\n\n"
+    "Aligns the recurrence image to the pre-treatment image around the tumor, carries GTVr over, subtracts it from "
+    "GTV, checks the dose. Writes features.csv, subregions.seg.nrrd, transform.tfm, report.html, scene.mrb and "
+    "result.json. Research use only; not for diagnosis."
+)
+EXAMPLES = (
+    "Examples:\n\n"
+    "  npc-radiomics phantom demo/recurrence\n\n"
+    "  npc-radiomics subregions --pre pre.nrrd --gtv gtv.seg.nrrd \\\n\n"
+    "      --recurrence rec.nrrd --gtvr gtvr.seg.nrrd -o result\n\n"
+    "  npc-radiomics subregions --pre pre_dicom --gtv plan.dcm --gtv-segment GTV \\\n\n"
+    "      --recurrence rec_dicom --gtvr gtvr.nrrd --dose dose.dcm --prescription-gy 70 -o result\n\n"
+    "  npc-radiomics subregions --pre pre.nrrd --gtv gtv.nrrd --gtvr gtvr_on_pre.nrrd -o result --json"
+)
+INDEX_NAME = "result.json"
+NAMES = (
+    "features.csv",
+    "feature_table.csv",
+    "histograms.csv",
+    "stability.csv",
+    "subregions.seg.nrrd",
+    "transform.tfm",
+    "radioresistance.nii.gz",
+    "boost.seg.nrrd",
+    "report.html",
+    "scene.mrb",
+    INDEX_NAME,
+)
+INPUT, REGIONS, OUTPUT = "Images and contours", "Alignment and sub-regions", "Output"
+
+
+def _file(help_text: str, *names: str):
+    return typer.Option(*names, metavar="FILE", help=help_text, show_default=False, rich_help_panel=INPUT)
+
+
+def command(
+    context: typer.Context,
+    pre: Annotated[Path, _file("Pre-treatment image: NRRD, NIfTI, MetaImage, or a folder with one DICOM series.")],
+    gtv: Annotated[Path, _file("Tumor on it: segmentation, label image or RTSTRUCT.")],
+    gtvr: Annotated[Path, _file("Recurrence, drawn on --recurrence, or on --pre if that is left out.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FOLDER", help="For the results; made if need be.", show_default=False),
+    ],
+    recurrence: Annotated[Path | None, _file("Image at recurrence, or planning CT.")] = None,
+    gtv_segment: Annotated[
+        str, typer.Option(metavar="NAME", help="Segment, structure or label in --gtv.", rich_help_panel=INPUT)
+    ] = "",
+    gtvr_segment: Annotated[
+        str, typer.Option(metavar="NAME", help="Segment, structure or label in --gtvr.", rich_help_panel=INPUT)
+    ] = "",
+    transform: Annotated[
+        Path | None, _file("Linear transform of the recurrence image to the other, instead of an alignment.")
+    ] = None,
+    landmarks_pre: Annotated[Path | None, _file("Points on --pre: .mrk.json, .fcsv, or CSV name,r,a,s.")] = None,
+    landmarks_recurrence: Annotated[Path | None, _file("The same points on --recurrence.")] = None,
+    dose: Annotated[Path | None, _file("RTDOSE, or an image in Gy, in the frame of --pre.")] = None,
+    prescription_gy: Annotated[
+        float | None, typer.Option(metavar="GY", help="Prescribed dose.", show_default=False, rich_help_panel=INPUT)
+    ] = None,
+    patient: Annotated[
+        str,
+        typer.Option(metavar="LABEL", help="Label in the tables; never read from a header.", rich_help_panel=OUTPUT),
+    ] = "patient",
+    voi_mm: Annotated[
+        str, typer.Option(metavar="R,A,S", help="Size of the volume that is aligned.", rich_help_panel=REGIONS)
+    ] = "120,120,110",
+    smallest_island: Annotated[
+        float, typer.Option(metavar="MM3", help="Smaller pieces go to the other region.", rich_help_panel=REGIONS)
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the starts of the alignment.", rich_help_panel=REGIONS)] = 0,
+    accept_unreliable_alignment: Annotated[
+        bool, typer.Option("--accept-unreliable-alignment", help="Go on anyway.", rich_help_panel=REGIONS)
+    ] = False,
+    allow_different_patients: Annotated[
+        bool,
+        typer.Option("--allow-different-patients", help="Though PatientID differs.", rich_help_panel=REGIONS),
+    ] = False,
+    resampling: texture.Resampling = texture.ResamplingName.corrected,
+    voxel_size_mm: texture.VoxelSize = None,
+    outliers: texture.Outliers = texture.OutlierName.three_sd,
+    quantization: texture.Quantization = texture.QuantizationName.lloyd,
+    levels: texture.Levels = 256,
+    shared_levels: texture.SharedLevels = False,
+    weights: texture.Weights = texture.WeightsName.toolbox,
+    two_d: texture.TwoD = False,
+    stability: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Also measure N perturbed versions of the contours per kind.", rich_help_panel=OUTPUT
+        ),
+    ] = 0,
+    with_map: Annotated[
+        bool, typer.Option("--map", help="Also the radio-resistance map (exploratory).", rich_help_panel=OUTPUT)
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace results of an earlier run.", rich_help_panel=OUTPUT),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=OUTPUT)] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> None:
+    """See HELP."""
+    inputs = PatientInputs(
+        patient=patient,
+        pre=pre,
+        gtv=gtv,
+        gtvr=gtvr,
+        recurrence=recurrence,
+        gtv_segment=gtv_segment,
+        gtvr_segment=gtvr_segment,
+        transform=transform,
+        landmarks_pre=landmarks_pre,
+        landmarks_recurrence=landmarks_recurrence,
+        dose=dose,
+        prescription_gy=prescription_gy,
+    )
+    inputs.check()
+    if stability < 0:
+        raise InputError(f"--stability must not be negative, found {stability}")
+    options = {
+        "texture": TextureChoice(
+            resampling=resampling.value,
+            voxel_size_mm=voxel_size_mm,
+            outliers=outliers.value,
+            quantization=quantization.value,
+            n_levels=levels,
+            levels_shared=shared_levels,
+            weights=weights.value,
+            two_d=two_d,
+        ),
+        "minimum_island_mm3": smallest_island,
+        "region_size_mm": size_of_region(voi_mm),
+        "seed": seed,
+        "with_map": with_map,
+        "different_patients": allow_different_patients,
+        "accept_unreliable": accept_unreliable_alignment,
+    }
+    summary, lines = _run(inputs, options, output, context.obj.interruption, stability, force=force, quiet=quiet)
+    if as_json:
+        print_result(json.dumps(summary, indent=2, allow_nan=False))
+    elif not quiet:
+        print_result("\n".join(lines))
+
+
+def size_of_region(typed: str) -> tuple[float, float, float]:
+    """Millimeters along R, A, S from what was typed."""
+    numbers = parse_numbers(typed, "--voi-mm", "size", "Give three numbers in mm, as in 120,120,110")
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3:
+        raise InputError(f"--voi-mm needs one or three numbers, found {len(numbers)}", remedy="As in 120,120,110")
+    return numbers
+
+
+def _run(
+    inputs: PatientInputs,
+    options: dict,
+    output: Path,
+    interruption: Interruption,
+    stability: int,
+    *,
+    force: bool,
+    quiet: bool,
+) -> tuple[dict, list[str]]:
+    """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
+    from NPCResponseLib.commands.staged_output import StagedOutput
+
+    with (
+        StagedOutput(output, NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
+        progress_bar(quiet=quiet) as progress,
+    ):
+        progress("Starting", 0.0)
+        start_scene(interruption)
+        load_modules(interruption, "commands.subregions_results", package="NPCRadiomicsRiskLib")
+        from .patient_measurement import MeasurementChoice, measure_patient
+        from .subregions_results import write_results
+
+        choice = MeasurementChoice(**options)
+        measured = measure_patient(inputs, choice, lambda doing, part: progress(doing, 0.7 * part), interruption.check)
+        results = write_results(measured, choice, stability, staged.folder, progress, interruption)
+        progress("Finishing", 1.0)
+        paths = staged.commit()
+    summary = {**results.summary, "output_directory": str(staged.output)}
+    return summary, [*results.lines, f"Wrote to {output}: {', '.join(path.name for path in paths)}"]
+
+
+def start_scene(interruption: Interruption) -> None:
+    """An empty scene: what an earlier run in the same process left would end in the saved one."""
+    load_modules(interruption, "headless")
+    from NPCResponseLib import headless
+
+    with interruption.deferred():
+        headless.start().Clear(0)
+    interruption.check()

@@ -1,0 +1,171 @@
+"""The files of one patient's sub-regions, and the summary for scripts and for people."""
+
+import json
+from pathlib import Path
+
+from NPCResponseLib.commands.results import Results, json_safe
+from NPCResponseLib.mrml import files
+from NPCResponseLib.report.provenance import NameCloak, Provenance, input_record
+
+from ..background import steps_of
+from ..mrml.alignment import quality_rows
+from ..mrml.features import feature_columns, histogram_columns
+from ..mrml.patient_files import write_linear_transform
+from ..mrml.subregions import GTVNR, GTVR, subregion_rows
+from ..report.subregions_report import SubRegionsReport, write_report
+from ..stability import PatientStability, feature_stability
+from ..texture.panel47 import PUBLISHED_SIGNIFICANT
+from .feature_rows import rows_of, write_columns, write_rows
+from .patient_measurement import MeasurementChoice, PatientMeasurement
+from .subregions import INDEX_NAME
+
+
+def write_results(
+    measured: PatientMeasurement, choice: MeasurementChoice, n_perturbed: int, folder: Path, progress, interruption
+) -> Results:
+    """Write every file into a (staging) folder."""
+    features = measured.features
+    write_rows(rows_of(measured.inputs.patient, features.features), folder / "features.csv")
+    write_columns(feature_columns(features.features), folder / "feature_table.csv")
+    write_columns(histogram_columns(features.edges, features.densities), folder / "histograms.csv")
+    files.save_node(measured.subregions.outputs.segmentation, folder / "subregions.seg.nrrd")
+    if measured.alignment is not None:
+        write_linear_transform(measured.alignment.alignment.moving_to_fixed_ras, folder / "transform.tfm")
+    if measured.map is not None:
+        files.save_node(measured.map.outputs.map, folder / "radioresistance.nii.gz")
+        files.save_node(measured.map.outputs.segmentation, folder / "boost.seg.nrrd")
+    stability = None
+    if n_perturbed:
+        progress("Perturbing contours", 0.72)
+        stability = _stability(measured, choice, n_perturbed, progress, interruption)
+        write_columns(stability.columns(), folder / "stability.csv")
+    progress("Writing the report", 0.85)
+    report = build_report(measured, choice, stability)
+    write_report(report, folder / "report.html")
+    interruption.check()
+    progress("Writing the scene", 0.92)
+    files.save_scene(folder / "scene.mrb")
+    interruption.check()
+    summary = summarize(report)
+    summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
+    (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return Results(summary, lines_for_people(report))
+
+
+def _stability(measured, choice, n_perturbed: int, progress, interruption) -> PatientStability:
+    """Perturbed contours on the pre-treatment image's grid."""
+    image, masks = measured.features.image, measured.features.masks
+    steps = steps_of(
+        lambda told: feature_stability(
+            image.array,
+            masks[GTVR] | masks[GTVNR],
+            masks[GTVR],
+            image.spacing_mm_kji,
+            choice.texture.settings(),
+            n=n_perturbed,
+            seed=choice.seed,
+            progress=told,
+        )
+    )
+    while True:
+        try:
+            progress("Perturbing contours", 0.72 + 0.12 * next(steps))
+            interruption.check()
+        except StopIteration as stop:
+            return stop.value
+
+
+def build_report(
+    measured: PatientMeasurement, choice: MeasurementChoice, stability: PatientStability | None
+) -> SubRegionsReport:
+    """With names of files taken out."""
+    labeled = measured.inputs.labeled_paths()
+    records = [input_record(path, label) for label, path in labeled]
+    return SubRegionsReport(
+        measured=measured,
+        stability=stability,
+        provenance=Provenance.now(parameters(choice), records),
+        title=measured.inputs.patient,
+        cloak=NameCloak([(path, label) for label, path in labeled]),
+    )
+
+
+def parameters(choice: MeasurementChoice) -> list[tuple[str, str]]:
+    """Options as the user would type them."""
+    shown = [
+        ("--voi-mm", ",".join(f"{size:g}" for size in choice.region_size_mm)),
+        ("--smallest-island", f"{choice.minimum_island_mm3:g}"),
+        ("--seed", str(choice.seed)),
+        *choice.texture.parameters(),
+    ]
+    flags = (
+        ("--map", choice.with_map),
+        ("--allow-different-patients", choice.different_patients),
+        ("--accept-unreliable-alignment", choice.accept_unreliable),
+    )
+    return shown + [(option, "") for option, on in flags if on]
+
+
+def summarize(report: SubRegionsReport) -> dict:
+    """The result as plain JSON values: units in the names, no NaN (null instead), no file names."""
+    measured = report.measured
+    regions, found = measured.subregions.regions, measured.subregions.in_field
+    alignment = measured.alignment.alignment if measured.alignment else None
+    return json_safe(
+        {
+            "software": {"name": "NPCImaging", "version": report.provenance.software_version},
+            "created": report.provenance.created.isoformat(timespec="seconds"),
+            "research_use_only": True,
+            "patient": measured.inputs.patient,
+            "alignment": None
+            if alignment is None
+            else {
+                "reliable": alignment.reliable,
+                "reasons": list(alignment.reasons),
+                "start": alignment.start,
+                "quality": dict(quality_rows(alignment)),
+                "recurrence_to_pre_ras": alignment.moving_to_fixed_ras.tolist(),
+            },
+            "sub_regions": {
+                "volumes_cm3": regions.volumes_cm3,
+                "gtvr_outside_cm3": regions.gtvr_outside_cm3,
+                "gtvr_outside_fraction": regions.gtvr_outside_fraction,
+                "dice_gtv_gtvr": regions.dice,
+                "jaccard_gtv_gtvr": regions.jaccard,
+                "islands": regions.islands.rule,
+            },
+            "dose": None
+            if found is None
+            else {
+                "category": found.category,
+                "share_within_isodose": found.share_within,
+                "isodose_gy": found.isodose_gy,
+                "prescription_gy": found.prescription_gy,
+            },
+            "features": {region: each.values for region, each in measured.features.features.items()},
+            "refused": {region: each.refused for region, each in measured.features.features.items()},
+            "n_voxels": {region: each.n_voxels for region, each in measured.features.features.items()},
+            "texture_settings": vars(measured.features.settings),
+            "warnings": report.unique_warnings(),
+            "inputs": [
+                {"label": record.label, "kind": record.kind, "sha256": record.sha256}
+                for record in report.provenance.inputs
+            ],
+            "options": [" ".join(filter(None, pair)) for pair in report.provenance.parameters],
+        }
+    )
+
+
+def lines_for_people(report: SubRegionsReport) -> list[str]:
+    """The result in a few lines for a terminal."""
+    measured = report.measured
+    lines = []
+    if measured.alignment is not None:
+        lines += [f"{what}: {value}" for what, value in quality_rows(measured.alignment.alignment)[:4]]
+    lines += [f"{what}: {value} {unit}".rstrip() for what, value, unit in subregion_rows(measured.subregions)[:4]]
+    if measured.subregions.in_field:
+        lines.append(f"Recurrence relative to the dose: {measured.subregions.in_field.category}")
+    recurrent, other = (measured.features.features[region].values for region in (GTVR, GTVNR))
+    lines += [f"{name}: {recurrent[name]:.4g} in GTVr, {other[name]:.4g} in GTVnr" for name in PUBLISHED_SIGNIFICANT]
+    lines += [f"Warning: {warning}" for warning in report.unique_warnings()]
+    return [*lines, "Research use only; not for diagnosis."]

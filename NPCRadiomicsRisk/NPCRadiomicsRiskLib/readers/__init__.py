@@ -1,0 +1,1 @@
+"""Radiotherapy objects, images and segmentations from files, without a scene."""

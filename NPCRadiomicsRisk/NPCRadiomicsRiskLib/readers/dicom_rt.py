@@ -1,0 +1,56 @@
+"""Finding the one radiotherapy object among files, and reading it."""
+
+import warnings
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from NPCResponseLib.errors import InputError
+from NPCResponseLib.readers.dicom_files import READ_ERRORS
+from NPCResponseLib.readers.dicom_values import first_text
+from NPCResponseLib.readers.file_discovery import find_files
+
+
+def read_one(path: Path | str, storage_class: str, modality: str, what: str) -> tuple[Path, Dataset]:
+    """The one object of a kind that a file or a folder holds, with where it is.
+
+    Raises:
+        InputError: missing, damaged, of another kind, or several of them.
+    """
+    found = find_files(path)
+    if not found.dicom:
+        raise InputError(f"it is no DICOM {what}", where=Path(path).name, remedy=f"Give the {modality} file")
+    fitting = [file for file in found.dicom if _is_kind(read_dataset(file, headers_only=True), storage_class, modality)]
+    if len(fitting) > 1:
+        names = ", ".join(file.name for file in fitting[:8])
+        raise InputError(
+            f"{len(fitting)} files are a {what} ({names})", where=Path(path).name, remedy="Name the one to read"
+        )
+    if not fitting:
+        kinds = sorted({first_text([read_dataset(file, headers_only=True)], "Modality") for file in found.dicom[:50]})
+        raise InputError(
+            f"there is no {what} in it, but DICOM of modality {', '.join(kind or 'unknown' for kind in kinds)}",
+            where=Path(path).name,
+            remedy=f"Give the {modality} file",
+        )
+    return fitting[0], read_dataset(fitting[0])
+
+
+def read_dataset(file: Path, *, headers_only: bool = False) -> Dataset:
+    """Raises InputError if it is damaged."""
+    only = ["SOPClassUID", "Modality"] if headers_only else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's on odd values; those that matter are checked
+            return pydicom.dcmread(str(file), force=True, specific_tags=only, stop_before_pixels=headers_only)
+    except READ_ERRORS as error:
+        raise InputError(
+            "the DICOM file is damaged or incomplete", where=file.name, remedy="Export or copy it again"
+        ) from error
+
+
+def _is_kind(dataset: Dataset, storage_class: str, modality: str) -> bool:
+    return first_text([dataset], "SOPClassUID") == storage_class or (
+        not first_text([dataset], "SOPClassUID") and first_text([dataset], "Modality") == modality
+    )

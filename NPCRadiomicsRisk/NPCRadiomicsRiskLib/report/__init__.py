@@ -1,0 +1,1 @@
+"""Self-contained HTML reports of sub-regions; style, figures' parts and provenance are those of NPCResponseLib."""

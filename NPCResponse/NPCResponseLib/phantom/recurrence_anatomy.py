@@ -1,0 +1,160 @@
+"""Anatomy of the sub-region study: a large (T4) tumor, what comes back of it, and points to find in both scans."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import InputError
+from .anatomy import Anatomy, Ellipsoid, Part, healthy_anatomy
+from .grid import rotation_about
+
+PIVOT_RAS = (0.0, -25.0, -20.0)  # the head turns about the upper spine
+STEP_MM = 0.8  # of the points that volumes and the truths of sub-regions are counted on
+NECK_BELOW_S, NECK_BEHIND_A = -29.0, 5.0  # centers of shapes that bend with the neck; the jaw does not
+COARSE_STEP_MM = 2.0  # of those that a place is chosen by
+N_TRIES = 150
+
+# Fills the nasopharynx and grows into the right parapharyngeal space, the clivus, the sphenoid and the skull: T4.
+_T4_TUMOR = (
+    Ellipsoid((4, -6, 3), (20, 13, 19)),
+    Ellipsoid((26, -2, -3), (12, 14, 15), yaw_deg=-15),
+    Ellipsoid((3, -5, 22), (15, 11, 13)),
+    Ellipsoid((14, 1, 29), (11, 10, 10)),
+)
+_T4_BASE_RAS = (6.0, -5.0, 6.0)
+_NODES = (
+    Part("node_right", Ellipsoid((41, -15, -47), (9, 8, 13))),
+    Part("node_left", Ellipsoid((-41, -14, -42), (6, 5.5, 9))),
+)
+
+# Bone and air of the skull within 50 mm of the nasopharynx that neither the tumor nor its treatment moves; each at the
+# center or the end of a shape of the anatomy. Neck and jaw are left out: they do not turn with the skull.
+LANDMARKS_RAS = {
+    "right pterygoid process": (16.0, 17.0, -2.0),
+    "left pterygoid process": (-16.0, 17.0, -2.0),
+    "clivus tip": (0.0, -15.0 - 19 * math.sin(math.radians(28)), 13.0 - 19 * math.cos(math.radians(28))),
+    "sphenoid sinus": (0.0, 12.0, 30.0),
+    "hard palate": (0.0, 18.0, -22.0),
+    "right maxillary sinus": (31.0 - 17 * math.sin(math.radians(18)), 50.0 - 17 * math.cos(math.radians(18)), -2.0),
+    "left maxillary sinus": (-31.0 + 17 * math.sin(math.radians(18)), 50.0 - 17 * math.cos(math.radians(18)), -2.0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Disease:
+    """A tumor and the part of it that comes back.
+
+    Attributes:
+        tumor: shapes whose union is GTV.
+        recurrence: GTVr, in the place where it lay at the first scan.
+        points_ras: (n, 3), STEP_MM apart, all points of GTV and GTVr.
+        in_gtv, in_gtvr: (n,) boolean.
+    """
+
+    tumor: tuple[Ellipsoid, ...]
+    recurrence: Ellipsoid
+    points_ras: np.ndarray
+    in_gtv: np.ndarray
+    in_gtvr: np.ndarray
+
+    @property
+    def volumes_cm3(self) -> dict[str, float]:
+        """Of the shapes: GTV, GTVr (whole), GTVr inside and outside GTV, GTVnr; good to 0.5 %."""
+        parts = {
+            "GTV": self.in_gtv,
+            "GTVr": self.in_gtvr,
+            "GTVr inside GTV": self.in_gtv & self.in_gtvr,
+            "GTVr outside GTV": self.in_gtvr & ~self.in_gtv,
+            "GTVnr": self.in_gtv & ~self.in_gtvr,
+        }
+        return {name: float(np.count_nonzero(inside)) * STEP_MM**3 / 1000 for name, inside in parts.items()}
+
+    def before(self) -> Anatomy:
+        """Before treatment."""
+        return _painted(*(Part("viable_tumor", shape) for shape in self.tumor), *_NODES)
+
+    def at_recurrence(self, neck_deg: float = 0.0) -> Anatomy:
+        """Tumor and nodes are gone, but for GTVr; the neck bent against the head by an angle."""
+        return _painted(Part("viable_tumor", self.recurrence), neck_deg=neck_deg)
+
+
+def _painted(*parts: Part, neck_deg: float = 0.0) -> Anatomy:
+    healthy = healthy_anatomy()
+    outline, healthy_parts = healthy.outline, healthy.parts
+    if neck_deg:
+        outline = tuple(_bent(shape, neck_deg) for shape in outline)
+        healthy_parts = tuple(replace(part, shape=_bent(part.shape, neck_deg)) for part in healthy_parts)
+    return Anatomy(outline=outline, parts=(*healthy_parts, *parts))
+
+
+def _bent(shape: Ellipsoid, neck_deg: float) -> Ellipsoid:
+    """A shape of the neck where it is when the neck is bent about PIVOT_RAS; shapes of the head stay."""
+    _, anterior, superior = shape.center_ras
+    if superior > NECK_BELOW_S or anterior > NECK_BEHIND_A:
+        return shape
+    pivot = np.array(PIVOT_RAS)
+    center = pivot + rotation_about(neck_deg, 0, 0) @ (np.array(shape.center_ras) - pivot)
+    return replace(shape, center_ras=tuple(center.tolist()), pitch_deg=shape.pitch_deg + neck_deg)
+
+
+def t4_tumor(*, size: float = 1.0, left: bool = False) -> tuple[Ellipsoid, ...]:
+    """Shapes of the tumor, 40 cm3 at size 1; diameters scale with the size.
+
+    Args:
+        left: grown to the left instead of the right.
+    """
+    if not 0.5 <= size <= 1.3:
+        raise InputError(f"the tumor of the phantom takes a size from 0.5 to 1.3, found {size:g}", where="phantom")
+    shapes = (shape.scaled_about(_T4_BASE_RAS, size) for shape in _T4_TUMOR)
+    return tuple(shape.mirrored() if left else shape for shape in shapes)
+
+
+def recurrent_part(tumor: tuple[Ellipsoid, ...], share: float, outside: float, rng: np.random.Generator) -> Ellipsoid:
+    """An ellipsoid within a tumor that reaches out of it.
+
+    Args:
+        share: its volume, as a fraction of the tumor's.
+        outside: how much of its own volume lies outside the tumor, met as well as N_TRIES random places allow.
+    """
+    points_ras = _points_around(tumor, COARSE_STEP_MM)
+    inside = points_ras[_inside(tumor, points_ras)]
+    volume_mm3 = share * len(inside) * COARSE_STEP_MM**3
+    best, best_error = None, np.inf
+    for _ in range(N_TRIES):
+        radii = np.exp(rng.uniform(-0.2, 0.2, 3))
+        radii *= (volume_mm3 / (4 / 3 * math.pi * radii.prod())) ** (1 / 3)
+        center = inside[rng.integers(len(inside))]
+        shape = Ellipsoid(tuple(center), tuple(radii), float(rng.uniform(-30, 30)), float(rng.uniform(-60, 60)))
+        within = np.count_nonzero(shape.contains(inside)) * COARSE_STEP_MM**3 / volume_mm3
+        if abs(1 - within - outside) < best_error:
+            best, best_error = shape, abs(1 - within - outside)
+        if best_error < 0.01:
+            break
+    return best
+
+
+def disease_of(tumor: tuple[Ellipsoid, ...], recurrence: Ellipsoid) -> Disease:
+    points_ras = _points_around((*tumor, recurrence))
+    in_gtv, in_gtvr = _inside(tumor, points_ras), recurrence.contains(points_ras)
+    either = in_gtv | in_gtvr
+    return Disease(tumor, recurrence, points_ras[either], in_gtv[either], in_gtvr[either])
+
+
+def _inside(shapes: tuple[Ellipsoid, ...], points_ras: np.ndarray) -> np.ndarray:
+    return np.any([shape.contains(points_ras) for shape in shapes], axis=0)
+
+
+def _points_around(shapes: tuple[Ellipsoid, ...], step_mm: float = STEP_MM) -> np.ndarray:
+    """(n, 3) points of a regular grid over a box that holds the shapes."""
+    corners = np.concatenate([shape.bounding_corners_ras for shape in shapes])
+    axes = [np.arange(low, high + step_mm, step_mm) for low, high in zip(corners.min(0), corners.max(0), strict=True)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def pose(rotation: np.ndarray, translation_mm: np.ndarray) -> np.ndarray:
+    """4x4 that turns the head about PIVOT_RAS (3x3 rotation) and shifts it ((3,) along R, A, S)."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = np.array(PIVOT_RAS) + translation_mm - rotation @ np.array(PIVOT_RAS)
+    return matrix

@@ -617,7 +617,7 @@ class NPCResponseLogic(ScriptedLoadableModuleLogic):
             tableNode: one row per patient.
             study: "bold" (Xu et al. 2023), "asl" (Liu et al. 2022), or a NPCResponseLib.cohort.spec.CohortSpec.
             columns: for columns of the study those of the table. Others are found by name; one that is only similar is
-                used, and a warning of the result says so.
+                used, and a warning of the result says so, as of a second observer who is missing.
             outputs: CohortOutputs of an earlier result with nodes to update.
             choices: fields of NPCResponseLib.cohort.spec.Choices, in place of the study's.
 
@@ -630,8 +630,9 @@ class NPCResponseLogic(ScriptedLoadableModuleLogic):
         from NPCResponseLib.cohort.studies import with_choices
         from NPCResponseLib.mrml.cohort_job import CohortJob, published_study
 
-        spec = published_study(study) if isinstance(study, str) else study
-        return CohortJob(tableNode, with_choices(spec, **choices), columns).run(outputs)
+        isPublished = isinstance(study, str)  # then the second observer may be missing
+        spec = with_choices(published_study(study) if isPublished else study, **choices)
+        return CohortJob(tableNode, spec, columns, may_lack_observers=isPublished).run(outputs)
 
     def loadCohortExample(self, study="bold"):
         """Simulated patients of a paper, "bold" or "asl", as a new table node."""

@@ -191,16 +191,13 @@ class QTextEdit(Widget):
 
 class QTableWidgetItem:
     def __init__(self, text: str = ""):
-        self._text, self._flags = asText(None, text), None
+        self._text = asText(None, text)
 
     def text(self) -> str:
         return self._text
 
     def setText(self, text: str) -> None:
         self._text = asText(None, text)
-
-    def setFlags(self, flags) -> None:
-        self._flags = flags
 
 
 class QTableWidget(Widget):
@@ -442,7 +439,7 @@ def install(monkeypatch, slicer_source: Path | None = None) -> EventQueue:
         setattr(qt, cls.__name__, cls)
     qt.QTimer = types.SimpleNamespace(singleShot=queue.singleShot)
     qt.QTableWidgetItem = QTableWidgetItem
-    qt.Qt = types.SimpleNamespace(Checked=2, Unchecked=0, ItemIsEnabled=32)
+    qt.Qt = types.SimpleNamespace(Checked=2, Unchecked=0)
     monkeypatch.setitem(sys.modules, "qt", qt)
     monkeypatch.setitem(sys.modules, "ctk", ctk)
     monkeypatch.setattr(slicer, "app", Application(), raising=False)

@@ -171,6 +171,18 @@ def test_an_ellipsoid_on_thick_slices_keeps_volume_and_place(seed):
     assert 1 - dice(carried.mask, true) < 0.5 * (1 - dice(nearest, true))  # half the voxels that are wrong, at most
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_the_volume_is_kept_on_a_thick_grid_too(seed):
+    """From 5 mm slices to others of 5 mm, which meet a crescent here or there."""
+    rng = np.random.default_rng(seed)
+    shape = (16, 120, 120)
+    source, target = (grid((0.7, 0.7, 5.0), shape, rng.uniform(-15, 15, 3), rng.uniform(-2.5, 2.5, 3)) for _ in "ab")
+    drawn = ellipsoid(shape, source, (22, 18, 16)) & ~ellipsoid(shape, source, (16, 14, 14), (9, 3, 2))
+    carried = carry(drawn, source, shape, target)
+    assert carried.volume_cm3 == pytest.approx(carried.source_volume_cm3, rel=1e-3)
+    assert carried.warnings == ()
+
+
 def test_the_native_grid_is_left_alone():
     drawn = ellipsoid((9, 40, 40), grid((0.7, 0.7, 5), (9, 40, 40)), (8, 6, 14))
     carried = carry(drawn, THICK, drawn.shape, THICK)

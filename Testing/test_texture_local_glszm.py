@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import label
 
 from NPCRadiomicsRiskLib.texture.local_glszm import LOCAL_GLSZM_FEATURES, TOOLBOX_NAMES, local_glszm
-from NPCRadiomicsRiskLib.texture.local_zones import neighbor_places, zone_labels
+from NPCRadiomicsRiskLib.texture.local_zones import neighbor_blocks, zone_labels
 from NPCResponseLib.errors import InputError
 
 
@@ -72,7 +72,7 @@ def test_toolbox_names_are_the_same_columns():
 def test_a_spiral_is_one_zone():
     """Its ends are far apart along the zone, so labels need many rounds."""
     plane = np.array([[1, 1, 1, 1, 1], [2, 2, 2, 2, 1], [1, 1, 1, 2, 1], [1, 2, 2, 2, 1], [1, 1, 1, 1, 1]])
-    labels = zone_labels(plane.reshape(-1, 1).astype(np.uint16), neighbor_places((1, 5, 5)))
+    labels = zone_labels(plane.reshape(-1, 1).astype(np.uint16), neighbor_blocks((1, 5, 5)))
     np.testing.assert_array_equal(labels[:, 0].reshape(5, 5), np.where(plane == 1, 0, 5))
 
 

@@ -23,6 +23,7 @@ BODY_GRID_MM = 4.0
 BODY_LEVEL = 0.12  # of the way from the darkest to the bright: air is below, also where it is noisy
 BODY_MARGIN_MM = 6.0  # air just outside the skin tells where the skin is
 CLIPPED_PERCENT = (0.5, 99.5)  # of the body
+N_BODY_POINTS = 20_000
 BIAS_SIGMA_MM = 30.0
 BIAS_FLOOR = 0.15  # of the mean brightness, so that air is not blown up
 
@@ -68,12 +69,14 @@ class WorkingImage:
         body: boolean KJI, the body with a margin of air.
         ijk_to_ras: 4x4.
         spacing_mm: of the cubes.
+        whole_body_ras: (n, 3) points all over the body, also where the array was cropped.
     """
 
     array: np.ndarray
     body: np.ndarray
     ijk_to_ras: np.ndarray
     spacing_mm: float
+    whole_body_ras: np.ndarray
 
     def points_ras(self, flat_indices: np.ndarray) -> np.ndarray:
         """(n, 3) centers of voxels."""
@@ -86,18 +89,18 @@ class WorkingImage:
 
     def covers(self, points_ras: np.ndarray) -> np.ndarray:
         """Which points (..., 3) lie within the scan."""
-        last = np.array(self.array.shape).reshape(3, *[1] * (points_ras.ndim - 1)) - 0.5
-        indices = self.indices_kji(points_ras)
-        return np.all((indices >= -0.5) & (indices <= last), axis=0)
+        return self.covers_indices(self.indices_kji(points_ras))
 
-    def body_center_ras(self) -> np.ndarray:
-        return carried(np.array(ndimage.center_of_mass(self.body))[::-1], self.ijk_to_ras)
+    def covers_indices(self, indices_kji: np.ndarray) -> np.ndarray:
+        """As covers, of indices (3, ...)."""
+        last = np.array(self.array.shape).reshape(3, *[1] * (indices_kji.ndim - 1)) - 0.5
+        return np.all((indices_kji >= -0.5) & (indices_kji <= last), axis=0)
 
 
 def working_image(array: np.ndarray, ijk_to_ras: np.ndarray, spacing_mm: float, box: Box | None = None) -> WorkingImage:
     """A scan (KJI) on cubes of a size; of the fixed one only the region of interest and a margin."""
     finite = np.nan_to_num(array.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    body, low, high, gain = _body_and_gain(finite, ijk_to_ras)
+    body, low, high, gain, whole_body_ras = _body_and_gain(finite, ijk_to_ras)
     if box is not None:
         finite, ijk_to_ras = cropped(finite, ijk_to_ras, box.corners_ras(MARGIN_MM))
     tamed = (np.clip(finite, low, high) - low) / (high - low)
@@ -107,7 +110,7 @@ def working_image(array: np.ndarray, ijk_to_ras: np.ndarray, spacing_mm: float, 
     resampled /= sitk.GetArrayFromImage(sitk.Resample(gain, cubes, sitk.Transform(), sitk.sitkLinear, 1.0))
     inside = sitk.GetArrayFromImage(sitk.Resample(body, cubes, sitk.Transform(), sitk.sitkNearestNeighbor)) > 0
     top = np.percentile(resampled[inside], CLIPPED_PERCENT[1]) if inside.any() else 1.0
-    return WorkingImage(np.clip(resampled / max(top, 1e-6), 0, 1), inside, matrix, spacing_mm)
+    return WorkingImage(np.clip(resampled / max(top, 1e-6), 0, 1), inside, matrix, spacing_mm, whole_body_ras)
 
 
 def cropped(array: np.ndarray, ijk_to_ras: np.ndarray, corners_ras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,9 +132,7 @@ def cropped(array: np.ndarray, ijk_to_ras: np.ndarray, corners_ras: np.ndarray) 
     return array[k, j, i], matrix
 
 
-def on_cubes(
-    array: np.ndarray, ijk_to_ras: np.ndarray, spacing_mm: float, interpolator=sitk.sitkBSpline3
-) -> sitk.Image:
+def on_cubes(array: np.ndarray, ijk_to_ras: np.ndarray, spacing_mm: float, kind=sitk.sitkBSpline3) -> sitk.Image:
     """By cubic B-splines, along the scan's own axes; finer axes are smoothed first, so that no noise is folded in."""
     image = image_of(array.astype(np.float32), ijk_to_ras)
     spacing = np.array(image.GetSpacing())
@@ -146,7 +147,7 @@ def on_cubes(
     resampler.SetOutputSpacing([spacing_mm] * 3)
     resampler.SetOutputOrigin(image.TransformContinuousIndexToPhysicalPoint(rest.tolist()))
     resampler.SetOutputDirection(image.GetDirection())
-    resampler.SetInterpolator(interpolator)
+    resampler.SetInterpolator(kind)
     resampler.SetUseNearestNeighborExtrapolator(True)
     return resampler.Execute(image)
 
@@ -159,8 +160,10 @@ def ras_matrix_of(image: sitk.Image) -> np.ndarray:
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
 
 
-def _body_and_gain(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[sitk.Image, float, float, sitk.Image]:
-    """Mask of the body with a margin, its darkest and brightest value, and its slowly varying brightness, as images.
+def _body_and_gain(
+    array: np.ndarray, ijk_to_ras: np.ndarray
+) -> tuple[sitk.Image, float, float, sitk.Image, np.ndarray]:
+    """Mask of the body with a margin, its darkest and brightest value, its slowly varying brightness, points in it.
 
     The brightness (mean 1) is what a receive coil adds, and some anatomy; dividing by it keeps edges.
     """
@@ -169,10 +172,7 @@ def _body_and_gain(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[sitk.Imag
     low, high = np.percentile(values, CLIPPED_PERCENT)
     mask = ndimage.binary_opening(values > low + BODY_LEVEL * (high - low))
     parts, n_parts = ndimage.label(mask)
-    if n_parts:
-        mask = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    else:
-        mask = np.ones(values.shape, bool)
+    mask = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if n_parts else np.ones(values.shape, bool)
     mask = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(mask, 3), iterations=3))[3:-3, 3:-3, 3:-3]
     low, high = np.percentile(values[mask], CLIPPED_PERCENT)
     low, high = float(min(low, np.percentile(values, 5))), float(high)
@@ -185,4 +185,6 @@ def _body_and_gain(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[sitk.Imag
     gain = np.maximum(local / typical, BIAS_FLOOR)
     near = ndimage.distance_transform_edt(~mask) * BODY_GRID_MM <= BODY_MARGIN_MM
     matrix = ras_matrix_of(coarse)
-    return image_of(near.astype(np.uint8), matrix), low, high, image_of(gain.astype(np.float32), matrix)
+    inside = np.argwhere(mask)[:: max(1, int(mask.sum()) // N_BODY_POINTS), ::-1]
+    body, gain = image_of(near.astype(np.uint8), matrix), image_of(gain.astype(np.float32), matrix)
+    return body, low, high, gain, carried(inside, matrix)

@@ -14,17 +14,19 @@ import SimpleITK as sitk  # noqa: N813  its usual name
 from scipy import ndimage
 from scipy.stats import qmc
 
+from NPCResponseLib.errors import InputError
 from NPCResponseLib.registration import image_of, itk_transform, ras_matrix
 
-from .alignment_images import Box, WorkingImage
+from .alignment_images import WorkingImage, cropped
 from .landmarks import carried
 
 N_BINS = 32
 N_THREADS = 2
-LAST_STEP_MM = 0.005
+LAST_STEP = 0.01  # of the first
 MAX_ITERATIONS = 100
 STEP_RELAXATION = 0.6
 MIN_SHARED = 0.3  # of the points, below which a pose is no candidate
+AMPLE_SHARED = 0.75  # from which sharing more is no merit: few points agree by chance
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,23 @@ class LevelImages:
     points_ras: np.ndarray
     fixed_values: np.ndarray
 
-    def similarity(self, moving_to_fixed_ras: np.ndarray) -> float:
-        """Normalized mutual information, 1 to 2; 0 where the scans share too little."""
+    def compared(self, moving_to_fixed_ras: np.ndarray) -> tuple[float, float]:
+        """Normalized mutual information, 1 to 2, and the fraction of the points that the scans share."""
         points = carried(self.points_ras, np.linalg.inv(moving_to_fixed_ras))
-        inside = self.moving.covers(points)
-        if inside.mean() < MIN_SHARED:
-            return 0.0
-        indices = self.moving.indices_kji(points[inside])
-        values = ndimage.map_coordinates(self.moving.array, indices, order=1, mode="nearest", prefilter=False)
-        return normalized_mutual_information(self.fixed_values[inside], values)
+        indices = self.moving.indices_kji(points)
+        inside = self.moving.covers_indices(indices)
+        shared = float(inside.mean()) if len(inside) else 0.0
+        if not inside.any():
+            return 1.0, 0.0
+        values = ndimage.map_coordinates(
+            self.moving.array, indices[:, inside], order=1, mode="nearest", prefilter=False
+        )
+        return normalized_mutual_information(self.fixed_values[inside], values), shared
+
+    def gain(self, moving_to_fixed_ras: np.ndarray) -> float:
+        """What poses are ordered by: mutual information that is there, less where the scans share little, or 0."""
+        nmi, shared = self.compared(moving_to_fixed_ras)
+        return 0.0 if shared < MIN_SHARED else (nmi - 1) * min(1.0, shared / AMPLE_SHARED)
 
 
 def normalized_mutual_information(a: np.ndarray, b: np.ndarray) -> float:
@@ -87,19 +97,37 @@ def _entropy(p: np.ndarray) -> float:
 
 
 def level_images(
-    fixed: WorkingImage, moving: WorkingImage, level: Level, box: Box, rng: np.random.Generator
+    fixed: WorkingImage,
+    moving: WorkingImage,
+    level: Level,
+    in_region: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
 ) -> LevelImages:
-    """Both scans smoothed and on the level's cubes. The points are jittered: none lies on a slice on purpose."""
+    """Both scans smoothed and on the level's cubes. The points are jittered: none lies on a slice on purpose.
+
+    Args:
+        in_region: points (n, 3) of the fixed scan -> which are compared.
+    """
     fixed, moving = (_at_level(image, level) for image in (fixed, moving))
     region = np.flatnonzero(fixed.body)
-    region = region[box.contains(fixed.points_ras(region))]
+    region = region[in_region(fixed.points_ras(region))]
     if len(region) > level.n_samples:
         region = rng.choice(region, level.n_samples, replace=False)
     points = fixed.points_ras(region)
     jittered = points + rng.uniform(-0.5, 0.5, points.shape) * fixed.spacing_mm
-    points = np.where((box.contains(jittered) & fixed.covers(jittered))[:, None], jittered, points)
+    points = np.where((in_region(jittered) & fixed.covers(jittered))[:, None], jittered, points)
     values = ndimage.map_coordinates(fixed.array, fixed.indices_kji(points), order=1, mode="nearest", prefilter=False)
     return LevelImages(level, fixed, moving, points, values)
+
+
+def part_around(image: WorkingImage, corners_ras: np.ndarray) -> WorkingImage:
+    """What lies in the box of corners (along the image's own axes); the image itself if that is nothing."""
+    try:
+        array, matrix = cropped(image.array, image.ijk_to_ras, corners_ras)
+    except InputError:
+        return image
+    body, _ = cropped(image.body, image.ijk_to_ras, corners_ras)
+    return WorkingImage(array, body, matrix, image.spacing_mm, image.whole_body_ras)
 
 
 def _at_level(image: WorkingImage, level: Level) -> WorkingImage:
@@ -108,7 +136,7 @@ def _at_level(image: WorkingImage, level: Level) -> WorkingImage:
     part = (slice((step - 1) // 2, None, step),) * 3
     matrix = image.ijk_to_ras @ np.diag([step, step, step, 1.0])
     matrix[:3, 3] = carried(np.full(3, (step - 1) // 2), image.ijk_to_ras)
-    return WorkingImage(smooth[part], image.body[part], matrix, image.spacing_mm * step)
+    return WorkingImage(smooth[part], image.body[part], matrix, image.spacing_mm * step, image.whole_body_ras)
 
 
 # -- poses --
@@ -134,7 +162,7 @@ def motion(shift_mm: np.ndarray, turn_rad: np.ndarray, center_ras: np.ndarray) -
 
 
 def distance_mm(first: np.ndarray, second: np.ndarray, points_ras: np.ndarray) -> float:
-    """How far apart two moving-to-fixed motions put the same anatomy: root mean square over points of the fixed scan."""
+    """How far apart two moving-to-fixed motions put one anatomy; root mean square over points of the fixed scan."""
     apart = carried(points_ras, second @ np.linalg.inv(first)) - points_ras
     return float(np.sqrt(np.mean(np.sum(apart**2, axis=-1))))
 
@@ -170,14 +198,18 @@ def refined(
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(min(1.0, images.level.n_samples / max(int(mask.sum()), 1)), seed + 1)
     method.SetOptimizerAsRegularStepGradientDescent(
-        images.level.first_step_mm, LAST_STEP_MM, MAX_ITERATIONS, STEP_RELAXATION, gradientMagnitudeTolerance=1e-9
+        images.level.first_step_mm,
+        LAST_STEP * images.level.first_step_mm,
+        MAX_ITERATIONS,
+        STEP_RELAXATION,
+        gradientMagnitudeTolerance=1e-9,
     )
     method.SetOptimizerScalesFromPhysicalShift()
     rigid = sitk.Euler3DTransform()
     rigid.SetCenter((np.array([-1.0, -1.0, 1.0]) * center_ras).tolist())
     method.SetMovingInitialTransform(itk_transform(np.linalg.inv(start)))
     method.SetInitialTransform(rigid, inPlace=True)
-    method.AddCommand(sitk.sitkIterationEvent, lambda: method.StopRegistration() if stop() else None)
+    method.AddCommand(sitk.sitkIterationEvent, lambda: method.StopRegistration() if stop and stop() else None)
     try:
         method.Execute(
             image_of(images.fixed.array, images.fixed.ijk_to_ras),
@@ -190,7 +222,7 @@ def refined(
     return np.linalg.inv(np.linalg.inv(start) @ ras_matrix(rigid))
 
 
-def in_threads(work: Callable, items: Sequence, report: Callable[[int], None]) -> list:
+def in_threads(work: Callable, items: Sequence, report: Callable[[int, int], None]) -> list:
     """Results in the order of the items; each is computed by one thread alone, so their number changes nothing."""
     with ThreadPoolExecutor(N_THREADS) as pool:
         futures = [pool.submit(work, item) for item in items]
@@ -198,7 +230,7 @@ def in_threads(work: Callable, items: Sequence, report: Callable[[int], None]) -
             found = []
             for n_done, future in enumerate(futures, 1):
                 found.append(future.result())
-                report(n_done)
+                report(n_done, len(items))
             return found
         except BaseException:
             for future in futures:

@@ -87,7 +87,7 @@ def carry(
             where=where,
             remedy="Check the alignment, and that both images are of one patient",
         )
-    carried, level_mm = _sampled(drawn, mask_to_grid_ras, tuple(grid_shape_kji), grid_ijk_to_ras)
+    carried, level_mm = _sampled(drawn, mask_to_grid_ras, tuple(grid_shape_kji), grid_ijk_to_ras, outside == 0)
     volume_cm3 = carried.sum() * voxel_cm3
     if not carried.any():
         raise InputError(
@@ -100,7 +100,11 @@ def carry(
 
 
 def _sampled(
-    drawn: np.ndarray, mask_to_grid_ras: np.ndarray, grid_shape_kji: tuple[int, int, int], grid_ijk_to_ras: np.ndarray
+    drawn: np.ndarray,
+    mask_to_grid_ras: np.ndarray,
+    grid_shape_kji: tuple[int, int, int],
+    grid_ijk_to_ras: np.ndarray,
+    keep_volume: bool,
 ) -> tuple[np.ndarray, float]:
     """The mask on the grid, and the level of its outline in mm."""
     spacing_kji = np.linalg.norm(mask_to_grid_ras[:3, :3], axis=0)[::-1]
@@ -116,7 +120,8 @@ def _sampled(
     for column, (n, step, margin) in enumerate(((order[2], 1, 2), (order[1], 1, 2), (order[0], 1 / thickness_mm, 0))):
         plane_to_mask[2 - n, column] = step
         plane_to_mask[2 - n, 3] = box[n].start - margin
-    return field.on_grid(mask_to_grid_ras @ plane_to_mask, grid_shape_kji, grid_ijk_to_ras), field.level_mm
+    plane_to_ras = mask_to_grid_ras @ plane_to_mask
+    return field.on_grid(plane_to_ras, grid_shape_kji, grid_ijk_to_ras, keep_volume=keep_volume)
 
 
 def _outside_fraction(drawn: np.ndarray, mask_to_grid: np.ndarray, grid_shape_kji) -> float:

@@ -33,7 +33,7 @@ class RasterizedContours:
     Attributes:
         mask: bool KJI.
         volume_cm3: of the mask; contour_volume_cm3: area of the contours times the distance of their planes.
-        interpolated: the shape was interpolated between contour planes, not filled slice by slice.
+        interpolated: the shape was interpolated between contour planes, in all slices or in those that lack contours.
         n_planes, plane_spacing_mm: of the contours.
         warnings: sentences.
     """
@@ -89,10 +89,11 @@ def rasterize(
     points = [np.asarray(contour, float) @ moved[:3, :3].T + moved[:3, 3] for contour in contours_ras]
     planes = _sorted_planes(points, plane_spacing_mm, ijk_to_ras, where)
     slices = _slices_of(planes, ijk_to_ras)
-    if slices is not None:
-        mask, contour_mm3 = _filled(planes, slices, tuple(shape_kji), ijk_to_ras)
-    else:
+    bridged = bool(np.any((planes.gaps > 1.5) & (planes.gaps <= MAX_BRIDGED_GAPS)))
+    if slices is None or bridged:
         mask, contour_mm3 = _interpolated(planes, tuple(shape_kji), ijk_to_ras)
+    if slices is not None:
+        mask, contour_mm3 = _filled(planes, slices, mask if bridged else np.zeros(shape_kji, bool), ijk_to_ras)
     if not mask.any():
         raise InputError(
             "no voxel of the image is inside its contours",
@@ -104,7 +105,7 @@ def rasterize(
         mask=mask,
         volume_cm3=volume_cm3,
         contour_volume_cm3=contour_mm3 / 1000,
-        interpolated=slices is None,
+        interpolated=slices is None or bridged,
         n_planes=len(planes.positions_mm),
         plane_spacing_mm=planes.spacing_mm,
     )
@@ -237,22 +238,29 @@ def _slices_of(planes: _Planes, ijk_to_ras: np.ndarray) -> np.ndarray | None:
     if np.abs(to_ijk[2, :2]).max() * slice_mm > MAX_TILT or abs(planes.spacing_mm / slice_mm - 1) > 2 * ON_SLICE:
         return None
     k = to_ijk[2, 2] * planes.positions_mm + to_ijk[2, 3]
-    bridged = (planes.gaps > 1.5) & (planes.gaps <= MAX_BRIDGED_GAPS)
-    if bridged.any() or np.abs(k - np.round(k)).max() > ON_SLICE or np.any(np.diff(np.round(k)) == 0):
+    if np.abs(k - np.round(k)).max() > ON_SLICE or np.any(np.diff(np.round(k)) == 0):
         return None
     return np.round(k).astype(int)
 
 
-def _filled(planes: _Planes, slices: np.ndarray, shape_kji, ijk_to_ras: np.ndarray) -> tuple[np.ndarray, float]:
+def _filled(
+    planes: _Planes, slices: np.ndarray, between: np.ndarray, ijk_to_ras: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """The mask, with slices of their own for the contours; ``between``: what other slices hold.
+
+    Returns:
+        The mask, and the contours' volume in mm3; a gap that is bridged counts like the mean of its sides.
+    """
     to_ijk = np.linalg.inv(ijk_to_ras) @ planes.frame_to_ras
-    mask = np.zeros(shape_kji, bool)
-    area_mm2 = 0.0
+    mask = between.copy()
     for k, polygons in zip(slices, planes.polygons, strict=True):
         on_grid = [polygon @ to_ijk[:2, :2].T + to_ijk[:2, 3] for polygon in polygons]
-        area_mm2 += _area_mm2(polygons)
-        if 0 <= k < shape_kji[0]:
-            mask[k] = pixels_inside(on_grid, shape_kji[1:])
-    return mask, area_mm2 * planes.spacing_mm
+        if 0 <= k < len(mask):
+            mask[k] = pixels_inside(on_grid, mask.shape[1:])
+    areas_mm2 = np.array([_area_mm2(polygons) for polygons in planes.polygons])
+    gaps = np.where(planes.gaps > MAX_BRIDGED_GAPS, 1, planes.gaps)
+    thicknesses = (np.concatenate([[1], gaps]) + np.concatenate([gaps, [1]])) / 2
+    return mask, float(np.sum(areas_mm2 * thicknesses) * planes.spacing_mm)
 
 
 def _area_mm2(polygons: Sequence[np.ndarray]) -> float:
@@ -285,7 +293,8 @@ def _interpolated(planes: _Planes, shape_kji, ijk_to_ras: np.ndarray) -> tuple[n
     field = shape_field(stack, positions_mm, (pixel_mm, pixel_mm), planes.spacing_mm)
     raster_to_frame = np.diag([pixel_mm, pixel_mm, 1.0, 1.0])
     raster_to_frame[:2, 3] = low
-    return field.on_grid(planes.frame_to_ras @ raster_to_frame, shape_kji, ijk_to_ras), field.volume_mm3
+    mask, _ = field.on_grid(planes.frame_to_ras @ raster_to_frame, shape_kji, ijk_to_ras)
+    return mask, field.volume_mm3
 
 
 def _with_ends(planes: _Planes, rasters: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

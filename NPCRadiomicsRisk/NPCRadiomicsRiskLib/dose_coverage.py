@@ -182,7 +182,7 @@ def _sampled(dose: np.ndarray, ijk: np.ndarray) -> np.ndarray:
 
 
 def _share(at_points: np.ndarray, isodose_gy: float) -> float:
-    return float(np.count_nonzero(at_points >= isodose_gy) / at_points.size)
+    return float(np.count_nonzero(at_points >= isodose_gy * (1 - 1e-6)) / at_points.size)
 
 
 def _shifts(dose_ijk_to_ras: np.ndarray) -> np.ndarray:

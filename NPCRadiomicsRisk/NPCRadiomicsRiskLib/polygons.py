@@ -23,7 +23,7 @@ def pixels_inside(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.
     n_rows, n_columns = shape
     toggles = np.zeros((n_rows, n_columns + 1), np.int32)
     for polygon in polygons:
-        rows, columns = _crossings(np.asarray(polygon, float))
+        rows, columns = _crossings(np.round(np.asarray(polygon, float), 6))  # corners on center lines stay on them
         at = np.clip(np.ceil(columns - 1e-9), 0, n_columns).astype(int)
         on_grid = (rows >= 0) & (rows < n_rows)
         np.add.at(toggles, (rows[on_grid], at[on_grid]), 1)

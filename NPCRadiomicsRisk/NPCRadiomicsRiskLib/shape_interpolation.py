@@ -26,39 +26,52 @@ class ShapeField:
 
     Attributes:
         distance_mm: (n, rows, columns) float32, positive inside.
+        pixel_mm: distance of rows and of columns.
         first_mm, step_mm: position of the first sample along the normal, and distance of the samples.
         level_mm: the shape is where the distance exceeds this.
         volume_mm3: of the planes, and of the shape to within the sampling.
     """
 
     distance_mm: np.ndarray
+    pixel_mm: tuple[float, float]
     first_mm: float
     step_mm: float
     level_mm: float
     volume_mm3: float
 
     def on_grid(
-        self, plane_to_ras: np.ndarray, grid_shape_kji: tuple[int, int, int], grid_ijk_to_ras: np.ndarray
-    ) -> np.ndarray:
-        """The shape as a mask: a voxel is inside if its center is.
+        self,
+        plane_to_ras: np.ndarray,
+        grid_shape_kji: tuple[int, int, int],
+        grid_ijk_to_ras: np.ndarray,
+        *,
+        keep_volume: bool = False,
+    ) -> tuple[np.ndarray, float]:
+        """The shape as a mask, a voxel is inside if its center is; and the level that was used, in mm.
 
         Args:
             plane_to_ras: 4x4, takes (column, row, position along the normal in mm) to RAS.
             grid_shape_kji, grid_ijk_to_ras: the grid, any orientation.
+            keep_volume: set the level anew so that the voxels of this grid have the volume. Thick slices meet a shape
+                here or there; only for grids that hold all of it.
         """
-        outside_mm = float(self.distance_mm.min()) - 1.0
         grid_to_plane = np.linalg.inv(plane_to_ras) @ grid_ijk_to_ras
         first, last = self._box(np.linalg.inv(grid_to_plane), grid_shape_kji)
-        mask = np.zeros(grid_shape_kji, bool)
+        distance_mm = np.empty(last - first, np.float32)
         j, i = np.meshgrid(np.arange(first[1], last[1]), np.arange(first[2], last[2]), indexing="ij")
         for k in range(first[0], last[0]):
             points = np.stack([i, j, np.full_like(i, k)], axis=-1) @ grid_to_plane[:3, :3].T + grid_to_plane[:3, 3]
-            coordinates = np.stack([(points[..., 2] - self.first_mm) / self.step_mm, points[..., 1], points[..., 0]])
-            distance_mm = ndimage.map_coordinates(
-                self.distance_mm, coordinates, order=1, mode="constant", cval=outside_mm
+            at = np.stack([(points[..., 2] - self.first_mm) / self.step_mm, points[..., 1], points[..., 0]])
+            distance_mm[k - first[0]] = ndimage.map_coordinates(
+                self.distance_mm, at, order=1, mode="constant", cval=self.distance_mm.min() - 1
             )
-            mask[k, first[1] : last[1], first[2] : last[2]] = distance_mm > self.level_mm
-        return mask
+        level_mm = self.level_mm
+        if keep_volume:
+            n_voxels = self.volume_mm3 / math.prod(self.pixel_mm) / abs(np.linalg.det(grid_to_plane[:3, :3]))
+            level_mm = _counted_level(distance_mm, round(n_voxels), MAX_LEVEL_PIXELS * float(np.mean(self.pixel_mm)))
+        mask = np.zeros(grid_shape_kji, bool)
+        mask[tuple(slice(*ends) for ends in zip(first, last, strict=True))] = distance_mm > level_mm
+        return mask, level_mm
 
     def _box(self, plane_to_grid: np.ndarray, grid_shape_kji) -> tuple[np.ndarray, np.ndarray]:
         """First and last-but-one index (k, j, i) of the voxels that can be inside."""
@@ -99,7 +112,7 @@ def shape_field(
             field[sample] = _between(lower, upper, samples_mm[sample] - positions[n - 1], gap_mm, thickness_mm)
     volume_mm3 = _volume_mm3(planes, positions[1:-1], pixel_mm, thickness_mm)
     level_mm = _level(field, volume_mm3, math.prod(pixel_mm) * step_mm, float(np.mean(pixel_mm)))
-    return ShapeField(field, float(positions[0]), float(step_mm), level_mm, volume_mm3)
+    return ShapeField(field, tuple(pixel_mm), float(positions[0]), float(step_mm), level_mm, volume_mm3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,3 +191,13 @@ def _level(field: np.ndarray, volume_mm3: float, voxel_mm3: float, pixel_mm: flo
         n_voxels = n_deep + np.clip(0.5 + (near - level) / pixel_mm, 0, 1).sum()
         low, high = (level, high) if n_voxels * voxel_mm3 > volume_mm3 else (low, level)
     return (low + high) / 2
+
+
+def _counted_level(distance_mm: np.ndarray, n_wanted: int, farthest_mm: float) -> float:
+    """The level nearest to 0 above which as many voxels are as wanted, or as nearly as it may move."""
+    n_deep = np.count_nonzero(distance_mm > farthest_mm)
+    near = np.sort(distance_mm[np.abs(distance_mm) <= farthest_mm])[::-1].astype(float)
+    rank = n_wanted - n_deep
+    if not 0 < rank < len(near):
+        return farthest_mm if rank <= 0 else -farthest_mm
+    return float(near[rank - 1] + near[rank]) / 2

@@ -108,6 +108,8 @@ def divide(gtv: np.ndarray, gtvr: np.ndarray, ijk_to_ras: np.ndarray, *, minimum
     if not (math.isfinite(minimum_island_mm3) and minimum_island_mm3 >= 0):
         raise InputError(f"the smallest island must be 0 or more mm3, found {minimum_island_mm3}", where="sub-regions")
     voxel_mm3 = abs(float(np.linalg.det(np.asarray(ijk_to_ras, float)[:3, :3])))
+    whole, box = tumor, _box_around(tumor | recurrence)
+    tumor, recurrence = tumor[box], recurrence[box]  # what follows takes time in proportion
     inside, outside = tumor & recurrence, recurrence & ~tumor
     if not inside.any():
         raise _apart(tumor, recurrence, spacing_kji)
@@ -119,12 +121,12 @@ def divide(gtv: np.ndarray, gtvr: np.ndarray, ijk_to_ras: np.ndarray, *, minimum
             remedy="Check the alignment and both contours; such a patient has no pair of sub-regions",
         )
     inside, rest, islands = _without_islands(inside, rest, voxel_mm3, float(minimum_island_mm3))
-    masks = {GTV: tumor, GTVR: inside, GTVNR: rest}
+    masks = {GTV: whole, GTVR: _put_back(inside, box, whole.shape), GTVNR: _put_back(rest, box, whole.shape)}
     result = SubRegions(
         masks=masks,
         volumes_cm3={name: float(mask.sum() * voxel_mm3 / 1000) for name, mask in masks.items()},
         gtvr_fraction=float(inside.sum() / tumor.sum()),
-        gtvr_outside=outside,
+        gtvr_outside=_put_back(outside, box, whole.shape),
         gtvr_outside_cm3=float(outside.sum() * voxel_mm3 / 1000),
         gtvr_outside_fraction=float(outside.sum() / recurrence.sum()),
         farthest_outside_mm=_farthest_mm(tumor, outside, spacing_kji),
@@ -148,6 +150,18 @@ def _checked(gtv, gtvr, ijk_to_ras) -> tuple[np.ndarray, np.ndarray, np.ndarray]
             raise InputError(f"{name} is empty", where="sub-regions", remedy="Draw it, or choose another segment")
     spacing_kji = np.linalg.norm(np.asarray(ijk_to_ras, float)[:3, :3], axis=0)[::-1]
     return tumor, recurrence, spacing_kji
+
+
+def _box_around(mask: np.ndarray) -> tuple[slice, ...]:
+    """With a voxel of margin where there is one."""
+    along = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    return tuple(slice(max(found[0] - 1, 0), found[-1] + 2) for found in along)
+
+
+def _put_back(part: np.ndarray, box: tuple[slice, ...], shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[box] = part
+    return mask
 
 
 def _apart(tumor: np.ndarray, recurrence: np.ndarray, spacing_kji: np.ndarray) -> InputError:

@@ -84,6 +84,8 @@ def _inputs_of(row: dict[str, str], folder: Path, where: str) -> PatientInputs:
             raise InputError(f"{name} is empty", where=where, remedy="Fill it in")
     values: dict = {name: cells[name] for name in TEXT_COLUMNS if name in cells}
     values |= {name: folder / cells[name] for name in PATH_COLUMNS if name in cells}
+    if "transform" in cells:  # several make a chain
+        values["transform"] = tuple(folder / name.strip() for name in cells["transform"].split(";"))
     if "prescription_gy" in cells:
         values["prescription_gy"] = _number(cells["prescription_gy"], f"{where}, prescription_gy")
     return PatientInputs(**values)

@@ -19,8 +19,9 @@ class PatientInputs:
             label; "" for the only one.
         recurrence: image at recurrence, or the planning CT on which GTVr was drawn; None if GTVr is already on ``pre``.
         gtvr, gtvr_segment: likewise, drawn on ``recurrence``.
-        transform: file with a linear transform from the recurrence image to the pre-treatment image, instead of an
-            alignment.
+        transform: files with linear transforms from the recurrence image to the pre-treatment image, applied one after
+            the other (to the planning CT, from there to ``pre``), instead of an alignment.
+        plan_transform: file with the transform from the planning CT to ``pre``, for contours and dose in the CT's frame.
         landmarks_pre, landmarks_recurrence: the same points in both images (.mrk.json, .fcsv, .csv).
         dose, prescription_gy: RTDOSE or a volume in Gy in the frame of ``pre``.
     """
@@ -32,7 +33,8 @@ class PatientInputs:
     recurrence: Path | None = None
     gtv_segment: str = ""
     gtvr_segment: str = ""
-    transform: Path | None = None
+    transform: tuple[Path, ...] = ()
+    plan_transform: Path | None = None
     landmarks_pre: Path | None = None
     landmarks_recurrence: Path | None = None
     dose: Path | None = None
@@ -48,7 +50,7 @@ class PatientInputs:
         if (self.landmarks_pre is None) != (self.landmarks_recurrence is None):
             raise InputError("landmarks are given in one image only", remedy="Give both files, or neither")
         for option, given in (("a transform", self.transform), ("landmarks", self.landmarks_pre)):
-            if given is not None and self.recurrence is None:
+            if given and self.recurrence is None:
                 raise InputError(
                     f"{option} is given, but no recurrence image",
                     remedy="Add it, or leave the other out if GTVr is drawn on the pre-treatment image",
@@ -65,8 +67,12 @@ class PatientInputs:
 
     def labeled_paths(self) -> list[tuple[str, Path]]:
         """Input files with the neutral names under which a report speaks of them."""
-        found = [(field.name, getattr(self, field.name)) for field in fields(self)]
-        return [(LABELS[name], value) for name, value in found if isinstance(value, Path)]
+        found = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            values = value if isinstance(value, tuple) else (value,)
+            found += [(LABELS[field.name], path) for path in values if isinstance(path, Path)]
+        return found
 
 
 LABELS = {
@@ -75,6 +81,7 @@ LABELS = {
     "gtvr": "GTVr contour",
     "recurrence": "recurrence image",
     "transform": "transform",
+    "plan_transform": "transform of the plan",
     "landmarks_pre": "landmarks before treatment",
     "landmarks_recurrence": "landmarks at recurrence",
     "dose": "dose",

@@ -134,7 +134,9 @@ def _alignment_job(inputs: PatientInputs, choice: MeasurementChoice, pre_node, r
         region=gtv,
         fixed_landmarks=_optional(load_landmarks, inputs.landmarks_pre, "landmarks before"),
         moving_landmarks=_optional(load_landmarks, inputs.landmarks_recurrence, "landmarks at recurrence"),
-        given_transform=_optional(load_transform, inputs.transform, "recurrence to pre-treatment (given)"),
+        given_transform=load_transform(inputs.transform, "recurrence to pre-treatment (given)")
+        if inputs.transform
+        else None,
     )
 
 

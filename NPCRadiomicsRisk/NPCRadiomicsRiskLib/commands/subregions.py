@@ -68,7 +68,11 @@ def command(
         str, typer.Option(metavar="NAME", help="Segment, structure or label in --gtvr.", rich_help_panel=INPUT)
     ] = "",
     transform: Annotated[
-        Path | None, _file("Linear transform of the recurrence image to the other, instead of an alignment.")
+        list[Path] | None,
+        _file("Linear transform of the recurrence image to the other, instead of an alignment; repeat for a chain."),
+    ] = None,
+    plan_transform: Annotated[
+        Path | None, _file("Transform of the planning CT to --pre, for contours and dose in the CT's frame.")
     ] = None,
     landmarks_pre: Annotated[Path | None, _file("Points on --pre: .mrk.json, .fcsv, or CSV name,r,a,s.")] = None,
     landmarks_recurrence: Annotated[Path | None, _file("The same points on --recurrence.")] = None,
@@ -129,7 +133,8 @@ def command(
         recurrence=recurrence,
         gtv_segment=gtv_segment,
         gtvr_segment=gtvr_segment,
-        transform=transform,
+        transform=tuple(transform or ()),
+        plan_transform=plan_transform,
         landmarks_pre=landmarks_pre,
         landmarks_recurrence=landmarks_recurrence,
         dose=dose,

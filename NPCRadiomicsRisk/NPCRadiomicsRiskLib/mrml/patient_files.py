@@ -1,6 +1,7 @@
 """Files of a patient as nodes of the scene: images, contours, transforms, landmarks, dose. Nodes have neutral names."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,8 @@ def load_segment(path: Path, segment: str, name: str) -> tuple[object, str]:
     return node, segment_id_by_name(node, segment)
 
 
-def load_transform(path: Path, name: str):
-    """A linear transform file (.tfm, .txt, .h5 of ITK) as a transform node.
+def load_transform(paths: Sequence[Path], name: str):
+    """Linear transform files (.tfm, .txt, .h5 of ITK), applied one after the other, as one transform node.
 
     ITK's files take points of the fixed image to the moving one, in LPS; so do Slicer's, BRAINSFit's and Elastix'.
     The node takes the moving image to the fixed one.
@@ -42,7 +43,9 @@ def load_transform(path: Path, name: str):
     Raises:
         InputError: no transform file, or not linear.
     """
-    matrix = read_linear_transform(path)
+    matrix = np.eye(4)
+    for path in paths:
+        matrix = read_linear_transform(path) @ matrix
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", slicer.mrmlScene.GenerateUniqueName(name))
     node.SetMatrixTransformToParent(as_vtk_matrix(matrix))
     return node

@@ -1,15 +1,20 @@
 """Finding the one radiotherapy object among files, and reading it."""
 
+import gzip
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
 
 from NPCResponseLib.errors import InputError
+from NPCResponseLib.image_integrity import is_gzip
 from NPCResponseLib.readers.dicom_files import READ_ERRORS
 from NPCResponseLib.readers.dicom_values import first_text
 from NPCResponseLib.readers.file_discovery import find_files
+
+_KIND = ["SOPClassUID", "Modality"]
 
 
 def read_one(path: Path | str, storage_class: str, modality: str, what: str) -> tuple[Path, Dataset]:
@@ -21,14 +26,18 @@ def read_one(path: Path | str, storage_class: str, modality: str, what: str) -> 
     found = find_files(path)
     if not found.dicom:
         raise InputError(f"it is no DICOM {what}", where=Path(path).name, remedy=f"Give the {modality} file")
-    fitting = [file for file in found.dicom if _is_kind(read_dataset(file, headers_only=True), storage_class, modality)]
+    fitting = [
+        file for file in found.dicom if _is_kind(read_dataset(file, only=_KIND, pixels=False), storage_class, modality)
+    ]
     if len(fitting) > 1:
         names = ", ".join(file.name for file in fitting[:8])
         raise InputError(
             f"{len(fitting)} files are a {what} ({names})", where=Path(path).name, remedy="Name the one to read"
         )
     if not fitting:
-        kinds = sorted({first_text([read_dataset(file, headers_only=True)], "Modality") for file in found.dicom[:50]})
+        kinds = sorted(
+            {first_text([read_dataset(file, only=_KIND, pixels=False)], "Modality") for file in found.dicom[:50]}
+        )
         raise InputError(
             f"there is no {what} in it, but DICOM of modality {', '.join(kind or 'unknown' for kind in kinds)}",
             where=Path(path).name,
@@ -37,13 +46,17 @@ def read_one(path: Path | str, storage_class: str, modality: str, what: str) -> 
     return fitting[0], read_dataset(fitting[0])
 
 
-def read_dataset(file: Path, *, headers_only: bool = False) -> Dataset:
-    """Raises InputError if it is damaged."""
-    only = ["SOPClassUID", "Modality"] if headers_only else None
+def read_dataset(file: Path, *, only: list[str] | None = None, pixels: bool = True) -> Dataset:
+    """Raises InputError if it is damaged.
+
+    Args:
+        only: keywords of the elements to read; all if None.
+    """
     try:
+        source = BytesIO(gzip.decompress(file.read_bytes())) if is_gzip(file) else str(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's on odd values; those that matter are checked
-            return pydicom.dcmread(str(file), force=True, specific_tags=only, stop_before_pixels=headers_only)
+            return pydicom.dcmread(source, force=True, specific_tags=only, stop_before_pixels=not pixels)
     except READ_ERRORS as error:
         raise InputError(
             "the DICOM file is damaged or incomplete", where=file.name, remedy="Export or copy it again"

@@ -14,7 +14,7 @@ from NPCResponseLib.errors import InputError
 
 from .local_neighborhood import LocalFeatures, Radius, neighborhoods
 from .local_pair_counts import ABSENT, Runs, runs_of_sorted
-from .local_zones import levels_by_place, neighbor_places, zone_labels, zone_sizes
+from .local_zones import levels_by_place, n_pairs, neighbor_blocks, zone_labels, zone_sizes
 
 PYRADIOMICS_FEATURES = (
     "SmallAreaEmphasis",
@@ -102,12 +102,12 @@ def local_glszm(
             f"{declared} gray levels were declared, and the tumor has level {around.largest_level}",
             remedy="Declare the number of levels that the image was quantized to",
         )
-    pairs = neighbor_places(around.box)
+    blocks = neighbor_blocks(around.box)
     columns = {f"GLSZM_{name}": np.zeros(around.n_voxels) for name in names}
     bytes_per_label = 1 if np.prod(around.box) <= 255 else 2
-    for rows in around.chunks(max(bytes_per_label * len(pairs), 24 * int(np.prod(around.box)))):
+    for rows in around.chunks(max(bytes_per_label * n_pairs(blocks), 24 * int(np.prod(around.box)))):
         of_places = levels_by_place(around, rows)
-        sizes = zone_sizes(zone_labels(of_places, pairs), of_places)
+        sizes = zone_sizes(zone_labels(of_places, blocks), of_places)
         zones = _Zones(of_places.T, sizes.T, declared)
         for name in names:
             columns[f"GLSZM_{name}"][rows] = zones.feature(TOOLBOX_NAMES.get(name, name))

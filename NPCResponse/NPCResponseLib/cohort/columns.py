@@ -26,11 +26,13 @@ class Match(enum.Enum):
 class ColumnChoice:
     """Attributes:
     needed: the specification's name. column: the table's; "" for none.
+    is_optional: the analysis can do without.
     """
 
     needed: str
     column: str
     match: Match
+    is_optional: bool = False
 
     @property
     def differs(self) -> bool:
@@ -38,12 +40,16 @@ class ColumnChoice:
 
 
 def choose_columns(
-    needed: Sequence[str], known: Sequence[str], chosen: Mapping[str, str] | None = None
+    needed: Sequence[str],
+    known: Sequence[str],
+    chosen: Mapping[str, str] | None = None,
+    optional: Sequence[str] = (),
 ) -> tuple[ColumnChoice, ...]:
     """For each needed column what somebody chose, else the same name, else the nearest of those nobody else has.
 
     Args:
         chosen: by hand; a column that the table does not have counts as not chosen.
+        optional: those of the needed ones that may be missing.
     """
     chosen = {name: column for name, column in (chosen or {}).items() if name in needed and column in known}
     found = dict(chosen)
@@ -53,7 +59,9 @@ def choose_columns(
     for likeness, name, column in sorted(pairs, key=lambda pair: -pair[0]):
         if likeness >= ALIKE and name not in found and column not in found.values():
             found[name], matches[name] = column, Match.NEAREST
-    return tuple(ColumnChoice(name, found.get(name, ""), matches.get(name, Match.NONE)) for name in needed)
+    return tuple(
+        ColumnChoice(name, found.get(name, ""), matches.get(name, Match.NONE), name in optional) for name in needed
+    )
 
 
 def check_columns(choices: Sequence[ColumnChoice], source: str) -> None:
@@ -62,11 +70,11 @@ def check_columns(choices: Sequence[ColumnChoice], source: str) -> None:
         InputError: a column that is missing, or one that is chosen twice.
     """
     for choice in choices:
-        if not choice.column:
+        if not (choice.column or choice.is_optional):
             raise InputError(f'no column is chosen for "{choice.needed}"', where=source, remedy="Choose one")
     seen: dict[str, str] = {}
     for choice in choices:
-        if choice.column in seen:
+        if choice.column and choice.column in seen:
             both = f'"{seen[choice.column]}" and "{choice.needed}"'
             raise InputError(
                 f'the column "{choice.column}" is chosen for {both}', where=source, remedy="Choose another"
@@ -75,12 +83,18 @@ def check_columns(choices: Sequence[ColumnChoice], source: str) -> None:
 
 
 def notes_on_columns(choices: Sequence[ColumnChoice]) -> tuple[str, ...]:
-    """A sentence for each column that is called otherwise in the table."""
-    return tuple(
+    """A sentence for each column that is called otherwise in the table, and for each that is missing."""
+    renamed = (
         f'"{choice.needed}" was read from the column "{choice.column}" ({choice.match.value}).'
         for choice in choices
         if choice.differs
     )
+    missing = (
+        f'The table has no second observer "{choice.needed}": the first one\'s value counts, without agreement.'
+        for choice in choices
+        if not choice.column
+    )
+    return (*renamed, *missing)
 
 
 def _likeness(first: str, second: str) -> float:

@@ -1,7 +1,7 @@
 """The two functional papers' analyses as specifications, for tables with their columns under any names."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from .spec import Choices, CohortSpec, Grouping, Parameter
 
@@ -71,6 +71,22 @@ def with_columns(spec: CohortSpec, names: Mapping[str, str]) -> CohortSpec:
         groupings=tuple(dataclasses.replace(group, column=renamed(group.column)) for group in spec.groupings),
         parameters=tuple(map(of_parameter, spec.parameters)),
     )
+
+
+def second_observers(spec: CohortSpec) -> tuple[str, ...]:
+    """Columns that an analysis can do without: then the first observer's value is the final one."""
+    return tuple(parameter.observers[1] for parameter in spec.parameters if parameter.observers)
+
+
+def without_second_observers(spec: CohortSpec, missing: Collection[str]) -> CohortSpec:
+    """The same analysis where these columns of second observers are not there."""
+
+    def of_parameter(parameter: Parameter) -> Parameter:
+        if not (parameter.observers and parameter.observers[1] in missing):
+            return parameter
+        return dataclasses.replace(parameter, column=parameter.observers[0], observers=())
+
+    return dataclasses.replace(spec, parameters=tuple(map(of_parameter, spec.parameters)))
 
 
 def with_choices(spec: CohortSpec, **choices) -> CohortSpec:

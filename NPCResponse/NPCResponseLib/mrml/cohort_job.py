@@ -35,6 +35,7 @@ class CohortJob:
         spec: cohort.spec.CohortSpec.
         columns: for columns of the specification those of the table. Others are found by name; one that is only alike
             is used, and a warning of the result says so.
+        may_lack_observers: the second observer's columns may be missing; a warning of the result says so.
         missing_words, decimal_comma: how the table is written, see cohort.table.Table.
 
     Raises:
@@ -47,14 +48,17 @@ class CohortJob:
         spec,
         columns: Mapping[str, str] | None = None,
         *,
+        may_lack_observers: bool = False,
         missing_words: Sequence[str] = (),
         decimal_comma: bool = False,
     ):
-        from ..cohort.studies import with_columns
+        from ..cohort.studies import second_observers, with_columns, without_second_observers
 
         self.node, self._analysis = node, None
-        self.columns = choose_columns(spec.columns(), column_names(node), columns)
+        optional = second_observers(spec) if may_lack_observers else ()
+        self.columns = choose_columns(spec.columns(), column_names(node), columns, optional)
         check_columns(self.columns, f"table {node.GetName()}")
+        spec = without_second_observers(spec, [choice.needed for choice in self.columns if not choice.column])
         self.spec = with_columns(spec, {choice.needed: choice.column for choice in self.columns})
         self._table = patients_of(
             node,

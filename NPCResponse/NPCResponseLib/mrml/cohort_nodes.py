@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 import slicer.util
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from ..cohort.table import NumberedRows, Table
 from ..errors import InputError
@@ -61,16 +62,13 @@ def patients_of(
         missing_words, decimal_comma, notes: see ``cohort.table.Table``.
 
     Raises:
-        InputError: no columns, or two of one name.
+        InputError: no columns.
     """
     content, known = node.GetTable(), column_names(node)
     source = f"table {node.GetName()}"
     if not known:
         raise InputError("it has no columns", where=source, remedy="Choose a table with one row per patient")
     wanted = known if columns is None else tuple(name for name in columns if name in known)
-    for name in wanted:
-        if known.count(name) > 1:
-            raise InputError(f'{known.count(name)} columns are named "{name}"', where=source, remedy="Rename one")
     # The view's first row is the header, unless that stands above the rows.
     first = 1 if node.GetUseColumnTitleAsColumnHeader() else 2
     return Table(
@@ -90,17 +88,20 @@ def _cells(column) -> list:
         return [column.GetValue(i) for i in range(n)]
     if column.IsA("vtkBitArray"):
         return [bool(column.GetValue(i)) for i in range(n)]
-    if column.IsA("vtkDataArray"):
-        return vtk.util.numpy_support.vtk_to_numpy(column).reshape(n, -1)[:, 0].tolist()
+    if column.IsA("vtkDataArray") and n:
+        return vtk_to_numpy(column).reshape(n, -1)[:, 0].tolist()
     return [column.GetVariantValue(i).ToString() for i in range(n)]
 
 
 def add_patients(table: Table, name: str):
-    """A table from a file as a new table node: columns of numbers as such, all others as text. Returns the node."""
+    """A table from a file as a new table node; returns it.
+
+    Every cell is text: of numbers a saved scene keeps six digits only, and patients must not change by being saved.
+    """
     node = slicer.mrmlScene.AddNewNodeByClass(TABLE_CLASS, slicer.mrmlScene.GenerateUniqueName(name))
     with slicer.util.NodeModify(node):
         for title, cells in table.columns.items():
-            node.AddColumn(_column(title, list(cells), empty_is_nan=True))
+            node.AddColumn(_column(title, [_exact_text(cell) for cell in cells]))
     place_beside(node, None)
     return node
 
@@ -175,16 +176,13 @@ def _write_table(table, name: str, node, folder: int):
     return node
 
 
-def _column(title: str, cells: Sequence, *, empty_is_nan: bool = False):
-    """Whole numbers, numbers, or text. Results have no nan: a column with empty cells becomes text."""
-    numbers = [cell for cell in cells if _is_number(cell)]
-    n_empty = sum(cell is None for cell in cells)
-    if numbers and len(numbers) + n_empty == len(cells) and (not n_empty or empty_is_nan):
-        is_whole = not n_empty and all(isinstance(cell, int) for cell in numbers)
-        column = vtk.vtkLongLongArray() if is_whole else vtk.vtkDoubleArray()
-        values = cells if is_whole else [math.nan if cell is None else float(cell) for cell in cells]
+def _column(title: str, cells: Sequence):
+    """Whole numbers, numbers, or text: also of numbers with empty cells among them, for which there is no number."""
+    if cells and all(_is_number(cell) for cell in cells):
+        is_whole = all(isinstance(cell, (int, np.integer)) for cell in cells)
+        column, values = (vtk.vtkLongLongArray(), cells) if is_whole else (vtk.vtkDoubleArray(), map(float, cells))
     else:
-        column, values = vtk.vtkStringArray(), [_text(cell) for cell in cells]
+        column, values = vtk.vtkStringArray(), map(_text, cells)
     column.SetName(title.translate(UNSAFE_CHARACTERS))
     for value in values:
         column.InsertNextValue(value)
@@ -192,18 +190,23 @@ def _column(title: str, cells: Sequence, *, empty_is_nan: bool = False):
 
 
 def _is_number(cell) -> bool:
-    if isinstance(cell, (bool, np.bool_)) or not isinstance(cell, (int, float, np.integer, np.floating)):
-        return False
-    return math.isfinite(cell) and abs(cell) < LARGEST_EXACT_INTEGER
+    is_number = isinstance(cell, (int, float, np.integer, np.floating)) and not isinstance(cell, bool)
+    return is_number and math.isfinite(cell) and abs(cell) < LARGEST_EXACT_INTEGER
 
 
 def _text(cell) -> str:
+    """Numbers with six digits, as number columns show them."""
+    return f"{cell:.6g}" if isinstance(cell, float) and cell == cell else _exact_text(cell)
+
+
+def _exact_text(cell) -> str:
+    """Nothing for an empty cell; numbers so that they read back as the same."""
     if cell is None or cell != cell:
         return ""
     if isinstance(cell, (bool, np.bool_)):
         return "true" if cell else "false"
     if isinstance(cell, (float, np.floating)):
-        return f"{cell:.10g}"
+        return repr(float(cell)).removesuffix(".0")
     return str(cell).translate(UNSAFE_CHARACTERS)
 
 

@@ -118,6 +118,10 @@ class Ellipsoid:
         right, anterior, superior = self.center_ras
         return replace(self, center_ras=(-right, anterior, superior), yaw_deg=-self.yaw_deg)
 
+    def end_ras(self, axis: int, sign: int) -> np.ndarray:
+        """(3,) where the shape ends on one of its own axes: 0, 1, 2 are R, A, S before rotation."""
+        return np.array(self.center_ras) + sign * self.radii_mm[axis] * self._rotation[:, axis]
+
     def grown(self, margin_mm: float) -> "Ellipsoid":
         """With every radius longer (or, if negative, shorter) by a margin."""
         return replace(self, radii_mm=tuple(radius + margin_mm for radius in self.radii_mm))
@@ -265,6 +269,8 @@ _RAMUS = Ellipsoid((48, 16, -28), (4, 15, 34), yaw_deg=-8)
 _JAW = Ellipsoid((34, 50, -60), (5, 32, 12), yaw_deg=24)
 _MAXILLARY_SINUS = Ellipsoid((31, 50, -2), (14, 17, 18), yaw_deg=18)
 _SPHENOID_SINUS = Ellipsoid((0, 12, 30), (14, 12, 9))
+_PTERYGOID = Ellipsoid((16, 17, -2), (1.8, 9, 14), yaw_deg=-15)
+_HARD_PALATE = Ellipsoid((0, 50, -22), (25, 32, 4))
 _MASTOID = Ellipsoid((54, -36, 8), (11, 15, 17))
 
 
@@ -287,9 +293,7 @@ def _head_and_neck() -> tuple[Part, ...]:
         *_both_sides("fluid", Ellipsoid((32, 66, 34), (12, 12, 12))),
         *_both_sides("bone", _MAXILLARY_SINUS.grown(1.8)),
         *_both_sides("sinus", _MAXILLARY_SINUS),
-        *_middle(
-            "bone", _SPHENOID_SINUS.grown(3), Ellipsoid((0, 50, 8), (16, 34, 26)), Ellipsoid((0, 50, -22), (25, 32, 4))
-        ),
+        *_middle("bone", _SPHENOID_SINUS.grown(3), Ellipsoid((0, 50, 8), (16, 34, 26)), _HARD_PALATE),
         *_middle("sinus", _SPHENOID_SINUS),
         *_middle("mucosa", Ellipsoid((0, 47, 5), (14.5, 39, 24))),
         *_both_sides("airway", Ellipsoid((7.5, 49, 6), (5.2, 38, 22))),
@@ -302,7 +306,7 @@ def _head_and_neck() -> tuple[Part, ...]:
         *_both_sides(
             "muscle", Ellipsoid((51, 28, 24), (7, 22, 26), yaw_deg=10), Ellipsoid((34, 12, -30), (6.5, 15, 20))
         ),
-        *_both_sides("bone", _RAMUS, _JAW, Ellipsoid((16, 17, -2), (1.8, 9, 14), yaw_deg=-15)),
+        *_both_sides("bone", _RAMUS, _JAW, _PTERYGOID),
         *_both_sides("marrow", _RAMUS.grown(-1.8), _JAW.grown(-2)),
         *_both_sides("gland", Ellipsoid((57, -9, -20), (9, 14, 26), yaw_deg=15), Ellipsoid((33, 14, -62), (9, 13, 12))),
         *_middle("fat", Ellipsoid((0, 40, -64), (26, 36, 10))),
@@ -367,3 +371,16 @@ def head_anatomy(time_point: TimePoint | str = "pre", response: Response | str =
 def healthy_anatomy() -> Anatomy:
     """The same head and neck without disease, for other tumors to be painted over."""
     return Anatomy(outline=(*_OUTLINE, *_NOSE_AND_EARS), parts=_head_and_neck())
+
+
+def skull_landmarks_ras() -> dict[str, np.ndarray]:
+    """Points (3,) of bone and air of the skull within 50 mm of the nasopharynx that an observer can find.
+
+    Centers of shapes, or where one ends at the back. Neck and jaw have none, as they do not turn with the skull; the
+    atlas nearly does.
+    """
+    points = {"sphenoid sinus": np.array(_SPHENOID_SINUS.center_ras, float), "hard palate": _HARD_PALATE.end_ras(1, -1)}
+    for name, shape in (("pterygoid process", _PTERYGOID), ("atlas", _LATERAL_MASS)):
+        points[f"right {name}"] = np.array(shape.center_ras, dtype=np.float64)
+        points[f"left {name}"] = np.array(shape.mirrored().center_ras, dtype=np.float64)
+    return points

@@ -13,10 +13,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..errors import InputError
-from .anatomy import REGION_NAMES, Anatomy, shape_mask
+from .anatomy import REGION_NAMES, Anatomy, shape_mask, skull_landmarks_ras
 from .grid import PhantomGrid, rotation_about
 from .noise import rician
-from .recurrence_anatomy import LANDMARKS_RAS, Disease, disease_of, pose, recurrent_part, t4_tumor
+from .recurrence_anatomy import Disease, disease_of, pose, recurrent_part, t4_tumor
 from .recurrence_dose import PRESCRIPTION_GY, DosePlan, at_site, dose_grid
 from .recurrence_texture import SubregionTexture, TextureTruth, TumorTexture
 from .tissue import tissue_table
@@ -173,7 +173,7 @@ def simulate_recurrence(
     sigma_recurrence = REGROWN.mean * RECURRENCE_SCALE / snr if snr else 0.0
     recurrence = rician(signal, sigma_recurrence, rng[7])
 
-    landmarks = {name: np.array(point) for name, point in LANDMARKS_RAS.items()}
+    landmarks = skull_landmarks_ras()
     grid = dose_grid(disease.points_ras[disease.in_gtv].mean(axis=0))
     return PhantomRecurrence(
         pre=np.rint(pre).astype(np.int16) if as_integers else pre,
@@ -223,6 +223,9 @@ def _position(pose_deg, pose_mm, rng: np.random.Generator) -> np.ndarray:
     """4x4 from what the caller gave; the seed decides the rest, in the same order whatever is given."""
     axis, direction = (vector / np.linalg.norm(vector) for vector in rng.standard_normal((2, 3)))
     angle, length = rng.uniform(0, (LARGEST_POSE_DEG, LARGEST_POSE_MM))
+    for given, word in ((pose_deg, "turns"), (pose_mm, "shifts")):
+        if given is not None and (np.size(given) not in (1, 3) or not np.isfinite(given).all()):
+            raise InputError(f"a position is one finite number or three {word}, for R, A and S, found {given}")
     if np.size(pose_deg) == 3:
         rotation = rotation_about(*pose_deg)
     else:

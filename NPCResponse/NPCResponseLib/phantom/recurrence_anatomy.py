@@ -28,18 +28,6 @@ _NODES = (
     Part("node_left", Ellipsoid((-41, -14, -42), (6, 5.5, 9))),
 )
 
-# Bone and air of the skull within 50 mm of the nasopharynx that neither the tumor nor its treatment moves; each at the
-# center or the end of a shape of the anatomy. Neck and jaw are left out: they do not turn with the skull.
-LANDMARKS_RAS = {
-    "right pterygoid process": (16.0, 17.0, -2.0),
-    "left pterygoid process": (-16.0, 17.0, -2.0),
-    "clivus tip": (0.0, -15.0 - 19 * math.sin(math.radians(28)), 13.0 - 19 * math.cos(math.radians(28))),
-    "sphenoid sinus": (0.0, 12.0, 30.0),
-    "hard palate": (0.0, 18.0, -22.0),
-    "right maxillary sinus": (31.0 - 17 * math.sin(math.radians(18)), 50.0 - 17 * math.cos(math.radians(18)), -2.0),
-    "left maxillary sinus": (-31.0 + 17 * math.sin(math.radians(18)), 50.0 - 17 * math.cos(math.radians(18)), -2.0),
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Disease:

@@ -43,9 +43,7 @@ class ColumnEditor:
         self._boxes = []
         for row, name in enumerate(needed):
             for column in (NEEDED, FOUND):
-                item = qt.QTableWidgetItem(name if column == NEEDED else "")
-                item.setFlags(qt.Qt.ItemIsEnabled)
-                self._widget.setItem(row, column, item)
+                self._widget.setItem(row, column, qt.QTableWidgetItem(name if column == NEEDED else ""))
             box = qt.QComboBox()
             box.addItem(_("(none)"))
             for column in known:
@@ -71,5 +69,5 @@ def matchText(choice) -> str:
         Match.EXACT: _("same name"),
         Match.NEAREST: _("⚠ similar: check"),
         Match.CHOSEN: _("chosen"),
-        Match.NONE: _("⚠ missing"),
+        Match.NONE: _("⚠ not given") if choice.is_optional else _("⚠ missing"),
     }[choice.match]

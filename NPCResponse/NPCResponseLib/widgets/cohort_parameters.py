@@ -197,7 +197,14 @@ class CohortParameters:
             spec, _form = self.specification()
         except InputError:
             return ()
-        return choose_columns(spec.columns(), self.tableColumns(), dict(self.values.cohortColumns))
+        from ..cohort.studies import second_observers
+
+        optional = second_observers(spec) if self._mayLackObservers() else ()
+        return choose_columns(spec.columns(), self.tableColumns(), dict(self.values.cohortColumns), optional)
+
+    def _mayLackObservers(self) -> bool:
+        """A published analysis can do without the second observer; what a file asks for must be there."""
+        return self.values.cohortStudy is not CohortStudy.FILE
 
     def chooseColumn(self, needed: str, column: str) -> None:
         """Somebody says which column it is; "" leaves it to the names."""
@@ -247,6 +254,7 @@ class CohortParameters:
         spec, form = self.specification()
         options = {} if form is None else {"missing_words": form.missing_words, "decimal_comma": form.decimal_comma}
         columns = {choice.needed: choice.column for choice in self.columnChoices() if choice.match is Match.CHOSEN}
+        options["may_lack_observers"] = self._mayLackObservers()
         return CohortJob(self.values.cohortTable, spec, columns, **options)
 
     def finishJob(self, job: CohortJob) -> CohortResult:
@@ -284,12 +292,19 @@ class CohortParameters:
     def resultCharts(self) -> dict[str, object]:
         return self._outputs().charts
 
+    def shortName(self, node) -> str:
+        """A result's name without that of the table, which all of them begin with."""
+        source, name = self.values.cohortResultSource, node.GetName()
+        short = name.removeprefix(f"{source.GetName()} ") if source is not None else name
+        return short[:1].upper() + short[1:]
+
     # -- nodes that go, other inputs --
 
     def releaseOtherResults(self) -> None:
         """Another table was chosen: its results go to new nodes, those of the first one stay as they are."""
         values = self.values
-        if values.cohortResultSource is not None and values.cohortTable not in (None, values.cohortResultSource):
+        mayStay = (None, values.cohortResultSource, *self._outputs().nodes())  # a result is no table of patients
+        if values.cohortResultSource is not None and values.cohortTable not in mayStay:
             self._releaseResults()
 
     def forgetNode(self, node) -> None:
@@ -325,7 +340,7 @@ def decisionsText(result: CohortResult) -> str:
 
     lines = [_("Columns")]
     for choice in result.columns:
-        name = choice.needed if not choice.differs else f"{choice.needed} = {choice.column}"
+        name = f"{choice.needed} = {choice.column}" if choice.differs else choice.needed
         lines.append(f"  {name} ({choice.match.value})")
     lines += ["", _("Choices")]
     lines += [f"  {name}: {value}" for name, value in result.analysis.spec.choices.in_words()]

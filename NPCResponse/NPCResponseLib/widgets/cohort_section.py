@@ -92,7 +92,7 @@ class CohortSection(JobSection):
                 ("table", ui.cohortShownTableComboBox, self._parameters.resultTables(), values.cohortShownTable),
                 ("chart", ui.cohortShownChartComboBox, self._parameters.resultCharts(), values.cohortShownChart),
             ):
-                names = [node.GetName() for node in nodes.values()]
+                names = [self._parameters.shortName(node) for node in nodes.values()]
                 if [box.itemText(n) for n in range(box.count)] != names:
                     box.clear()
                     for name in names:

@@ -10,7 +10,8 @@ class JobParameters:
         inputs: parameters with one input node each.
         outputs: parameter of an output node: field of the job's outputs.
         texts: parameters with the result in words.
-        source: parameter with the input that the results belong to. focus: parameter with the point to show.
+        source: parameter with the input that the results belong to. focus: parameter with the point to show. Both may
+            be empty.
         mainOutput: the output without which the others are no result.
         segmentation, segmentId, exclusionIds: parameters of the region; the last may be empty.
     """
@@ -48,7 +49,7 @@ class JobParameters:
         """Take a node that is about to be removed out of the parameters."""
         values = self.values
         with NodeModify(values.parameterNode):
-            if node in (getattr(values, self.source), getattr(values, self.mainOutput)):
+            if node in [getattr(values, name) for name in (self.source, self.mainOutput) if name]:
                 self.releaseResults()
             for name in (*self.inputs, *self.outputs):
                 if getattr(values, name) is node:
@@ -66,8 +67,9 @@ class JobParameters:
 
     def releaseResults(self) -> None:
         with NodeModify(self.values.parameterNode):
-            for name in (*self.outputs, self.source):
+            for name in (*self.outputs, *filter(None, [self.source])):
                 setattr(self.values, name, None)
             for name in self.texts:
                 setattr(self.values, name, "")
-            setattr(self.values, self.focus, [])
+            if self.focus:
+                setattr(self.values, self.focus, [])

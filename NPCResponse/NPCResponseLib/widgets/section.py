@@ -13,9 +13,11 @@ class Section:
 
     Attributes:
         statusName: name of the status label in the UI. failedText: a message with {error}, for defects.
+        moduleName: in front of what goes to the log.
     """
 
     statusName = failedText = ""
+    moduleName = "NPCResponse"
 
     def __init__(self, ui):
         self.ui = ui
@@ -70,9 +72,13 @@ class Section:
         message = str(error)
         if not isinstance(error, InputError):
             message = self.failedText.format(error=error)
-            logging.error("NPCResponse: %s", message, exc_info=error)
+            logging.error("%s: %s", self.moduleName, message, exc_info=error)
         self._statusLabel.text = message
-        slicer.util.errorDisplay(message, windowTitle=_("NPC Response"))
+        slicer.util.errorDisplay(message, windowTitle=self.windowTitle())
+
+    def windowTitle(self) -> str:
+        """Of messages."""
+        return _("NPC Response")
 
 
 def enable(button, reasonNot: str, toolTip: str) -> None:

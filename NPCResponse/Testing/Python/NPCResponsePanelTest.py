@@ -257,6 +257,48 @@ class NPCResponsePanelTest(ScriptedLoadableModuleTest):
         self.assertIsNone(self.parameters().responseTimePoints[0].r2starTable)
         self.assertIsNone(self.ui.responseR2StarTableSelector.currentNode())
 
+    def test_cohortIsAnalyzedAndShown(self):
+        self.bringToFront(self.ui.cohortAnalyzeButton)
+        self.assertFalse(self.ui.cohortAnalyzeButton.isEnabled())
+        self.assertIn("Choose a table", self.ui.cohortStatusLabel.text)
+        with LogWatch() as log:
+            self.ui.cohortExampleButton.click()
+            settle()
+        self.assertEqual(log.bad, [])
+        self.assertIs(self.ui.cohortTableSelector.currentNode(), self.parameters().cohortTable)
+        columns = self.ui.cohortColumnsTable
+        self.assertEqual(columns.rowCount, 6)
+        self.assertEqual(columns.cellWidget(2, 1).currentText, "r2star_pre_1")
+        with LogWatch() as log:
+            columns.cellWidget(2, 1).setCurrentIndex(0)
+            columns.cellWidget(2, 1).setCurrentIndex(4)
+            settle()
+        self.assertEqual(log.bad, [])
+        self.assertIn("is chosen for", self.ui.cohortStatusLabel.text, "one column for two")
+        columns.cellWidget(2, 1).setCurrentIndex(0)
+        self.assertTrue(self.ui.cohortAnalyzeButton.isEnabled(), self.ui.cohortAnalyzeButton.toolTip)
+        with LogWatch() as log:
+            self.ui.cohortAnalyzeButton.click()
+            until = time.time() + 60
+            while self.ui.cohortAnalyzeButton.text == "Cancel" and time.time() < until:
+                settle(0.05)
+        self.assertEqual(log.bad, [])
+        tables = self.parameters().cohortTables
+        self.assertEqual(tables["roc"].GetNumberOfRows(), 3)
+        self.assertIn("AUC", self.ui.cohortSummaryTextLabel.text)
+        self.assertIn("Student", self.ui.cohortDecisionsTextEdit.toPlainText())
+        self.assertEqual(slicer.app.layoutManager().layout, TREND)
+        with LogWatch() as log:
+            for box in (self.ui.cohortShownChartComboBox, self.ui.cohortShownTableComboBox):
+                for index in range(box.count):
+                    box.setCurrentIndex(index)
+                    settle(0.02)
+        self.assertEqual(log.bad, [])
+        view = slicer.mrmlScene.GetSingletonNode("NPCTable", "vtkMRMLTableViewNode")
+        self.assertEqual(view.GetTableNodeID(), tables["missing"].GetID(), "the last one")
+        self.ui.cohortPreviousLayoutButton.click()
+        self.assertNotEqual(slicer.app.layoutManager().layout, TREND)
+
     def test_cancelLeavesNothingBehind(self):
         self.fillIn()
         count = slicer.mrmlScene.GetNumberOfNodes()

@@ -1,0 +1,305 @@
+"""The two sub-regions as they might have been, had contours or alignment been a little different.
+
+Outlines are signed distances, linear between slices (shape-based interpolation), so a shift of 1 mm across 5 mm slices
+moves what it should. A change of GTVr moves the border between the two regions inside the GTV; where GTVr reaches the
+GTV's outline it is thought to go on beyond, or else a shift would open a gap of GTVnr there that nobody drew.
+
+Kinds after Zwanenburg et al. 2019 (Sci Rep 9:614: translation, rotation, volume change, contour randomization).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from NPCResponseLib.errors import InputError
+
+TRANSLATION, ROTATION, NOISE = "translation", "rotation", "boundary noise"
+GTVR_DILATION, GTVR_EROSION = "GTVr dilation", "GTVr erosion"
+GTV_DILATION, GTV_EROSION = "GTV dilation", "GTV erosion"
+KINDS = {
+    TRANSLATION: "GTVr shifted in the GTV in a random direction: error of the alignment",
+    ROTATION: "GTVr turned about its center and a random axis: error of the alignment",
+    GTVR_DILATION: "outline of GTVr moved outward in the GTV",
+    GTVR_EROSION: "outline of GTVr moved inward",
+    GTV_DILATION: "outline of GTV moved outward; what is added belongs to the nearest region",
+    GTV_EROSION: "outline of GTV moved inward",
+    NOISE: "outlines of GTV and of GTVr displaced by smooth random fields, one each",
+}
+SAME_SIDE_MM = 6.0  # margin around the tumor in which outlines are known
+FEWEST_VOXELS = 2  # of a region; fewer is no region to compute features of
+
+
+@dataclass(frozen=True)
+class PerturbationSizes:
+    """How far. Ranges are (least, most).
+
+    Attributes:
+        translation_mm: the issue's registration error.
+        rotation_deg: about any axis.
+        margin_mm: of dilation and erosion.
+        noise_sd_mm, noise_correlation_mm: standard deviation of the outline's displacement, and the distance over which
+            it is alike (its correlation there is exp(-1/2)).
+    """
+
+    translation_mm: tuple[float, float] = (1.0, 2.0)
+    rotation_deg: tuple[float, float] = (1.0, 3.0)
+    margin_mm: tuple[float, float] = (0.5, 1.5)
+    noise_sd_mm: float = 1.0
+    noise_correlation_mm: float = 5.0
+
+    def __post_init__(self):
+        for name in ("translation_mm", "rotation_deg", "margin_mm"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high < math.inf:
+                raise InputError(f"{name} must be a range from 0 up, found {low:g} to {high:g}", where="perturbation")
+        for name in ("noise_sd_mm", "noise_correlation_mm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be above 0, found {getattr(self, name):g}", where="perturbation")
+
+
+@dataclass(frozen=True, eq=False)
+class PerturbedRegions:
+    """One perturbation.
+
+    Attributes:
+        kind: of ``KINDS``; number: from 0 within the kind; words: what was done, with its size.
+        gtvr, gtvnr: bool KJI on the grid given; disjoint.
+        changed_fraction: voxels that are in another region now (or in none), per voxel of the original GTV.
+        problem: why there is nothing to compute features of ("" if there is): a region vanished.
+    """
+
+    kind: str
+    number: int
+    words: str
+    gtvr: np.ndarray
+    gtvnr: np.ndarray
+    changed_fraction: float
+    problem: str = ""
+
+
+def perturbed_masks(
+    gtv: np.ndarray,
+    gtvr: np.ndarray,
+    spacing_mm_kji: Sequence[float],
+    kinds: Sequence[str] = tuple(KINDS),
+    n: int = 5,
+    seed: int = 0,
+    *,
+    sizes: PerturbationSizes | None = None,
+) -> Iterator[PerturbedRegions]:
+    """n perturbations of each kind, one after the other; the same for the same seed, whatever other kinds are asked.
+
+    Sizes within a range are spread evenly over the n. Directions, axes and noise are random, in pairs of opposite sign,
+    so that few perturbations favor no side.
+
+    Args:
+        gtv: the tumor; gtvr: the recurrent part, or the whole recurrence where it also lies outside. KJI, nonzero
+            inside.
+        spacing_mm_kji: of the voxels, slice spacing first.
+
+    Raises:
+        InputError: masks that are empty, of different shapes, without overlap or without rest; an unknown kind; n < 1.
+    """
+    names = _checked_kinds(kinds)
+    if n < 1:
+        raise InputError(f"{n} perturbations of each kind", where="perturbation", remedy="Give 1 or more")
+    outlines = _Outlines(gtv, gtvr, spacing_mm_kji)
+    return _perturbations(outlines, names, n, seed, sizes or PerturbationSizes())
+
+
+def _checked_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError(f'"{kind}" is no perturbation', remedy=f"Choose among {', '.join(KINDS)}")
+    if not kinds:
+        raise InputError("no perturbation was chosen", remedy=f"Choose among {', '.join(KINDS)}")
+    return tuple(dict.fromkeys(kinds))
+
+
+def _perturbations(
+    outlines: "_Outlines", kinds: Sequence[str], n: int, seed: int, sizes: PerturbationSizes
+) -> Iterator[PerturbedRegions]:
+    for kind in kinds:
+        for number in range(n):
+            rng = np.random.default_rng([seed, list(KINDS).index(kind), number // 2])
+            share = 0.5 if n == 1 else number / (n - 1)
+            yield outlines.perturbed(kind, number, share, rng, sizes)
+
+
+class _Outlines:
+    """Signed distances of the GTV and of the border between its two regions, in a box around the tumor."""
+
+    def __init__(self, gtv: np.ndarray, gtvr: np.ndarray, spacing_mm_kji: Sequence[float]):
+        self.spacing = _checked_spacing(spacing_mm_kji)
+        tumor, recurrence = _checked_masks(gtv, gtvr)
+        self.shape = tumor.shape
+        self.box = _box(tumor | recurrence, self.spacing)
+        self.tumor, recurrence = tumor[self.box], recurrence[self.box]
+        self.recurrent = self.tumor & recurrence
+        self.n_tumor = int(self.tumor.sum())
+        side = recurrence if (recurrence & ~self.tumor).any() else _continued(self.recurrent, self.tumor, self.spacing)
+        self.tumor_mm = signed_distance_mm(self.tumor, self.spacing)
+        self.side_mm = signed_distance_mm(side, self.spacing)
+        self.center = np.argwhere(self.recurrent).mean(axis=0)
+
+    def perturbed(
+        self, kind: str, number: int, share: float, rng: np.random.Generator, sizes: PerturbationSizes
+    ) -> PerturbedRegions:
+        """Args:
+        share: where in the range of sizes, 0 to 1.
+        """
+        tumor, side, words = self.tumor, None, ""
+        sign = 1 if number % 2 == 0 else -1
+        if kind == TRANSLATION:
+            length = _within(sizes.translation_mm, share)
+            move = sign * length * _direction(rng)
+            side = self._resampled(np.eye(3), move) > 0
+            words = f"{length:.2f} mm: {move[2]:+.2f}, {move[1]:+.2f}, {move[0]:+.2f} mm along i, j, k"
+        elif kind == ROTATION:
+            angle, axis = _within(sizes.rotation_deg, share), sign * _direction(rng)
+            side = self._resampled(_rotation(axis, angle), np.zeros(3)) > 0
+            words = f"{angle:.2f} degrees about {axis[2]:+.2f}, {axis[1]:+.2f}, {axis[0]:+.2f} (i, j, k)"
+        elif kind == NOISE:
+            tumor, side = (
+                distance + sign * sizes.noise_sd_mm * self._noise(rng, sizes.noise_correlation_mm) > 0
+                for distance in (self.tumor_mm, self.side_mm)
+            )
+            words = f"SD {sizes.noise_sd_mm:g} mm, correlation length {sizes.noise_correlation_mm:g} mm"
+        else:
+            margin = _within(sizes.margin_mm, share)
+            moved = margin if kind in (GTVR_DILATION, GTV_DILATION) else -margin
+            words = f"{moved:+.2f} mm"
+            if kind in (GTVR_DILATION, GTVR_EROSION):
+                side = self.side_mm + moved > 0
+            else:
+                tumor = self.tumor_mm + moved > 0
+        side = self.side_mm > 0 if side is None else side
+        return self._result(kind, number, words, tumor & side, tumor & ~side)
+
+    def _resampled(self, rotation: np.ndarray, move_mm: np.ndarray) -> np.ndarray:
+        """The border's distance field, turned about the center of GTVr and moved."""
+        index = np.indices(self.tumor.shape, dtype=float).reshape(3, -1)
+        center_mm = (self.center * self.spacing)[:, None]
+        from_mm = rotation.T @ (index * self.spacing[:, None] - center_mm - move_mm[:, None]) + center_mm
+        found = ndimage.map_coordinates(self.side_mm, from_mm / self.spacing[:, None], order=1, mode="nearest")
+        return found.reshape(self.tumor.shape)
+
+    def _noise(self, rng: np.random.Generator, correlation_mm: float) -> np.ndarray:
+        """Gaussian random field of unit variance with correlation exp(-(d / length)^2 / 2)."""
+        # White noise under a Gaussian kernel of SD s correlates as exp(-d^2 / (4 s^2)).
+        sigma = correlation_mm / math.sqrt(2) / self.spacing
+        # Drawn larger than the box, so that its variance is the same up to the edge.
+        margin = np.ceil(3 * sigma).astype(int)
+        white = rng.standard_normal(np.array(self.tumor.shape) + 2 * margin)
+        smooth = ndimage.gaussian_filter(white, sigma, truncate=3.0)
+        impulse = [_kernel_norm(s) for s in sigma]
+        inner = tuple(slice(m, m + size) for m, size in zip(margin, self.tumor.shape, strict=True))
+        return smooth[inner] / math.prod(impulse)
+
+    def _result(self, kind: str, number: int, words: str, gtvr: np.ndarray, gtvnr: np.ndarray) -> PerturbedRegions:
+        rest = self.tumor & ~self.recurrent
+        changed = np.count_nonzero((gtvr != self.recurrent) | (gtvnr != rest)) / self.n_tumor
+        problems = [
+            f"{name} has {int(mask.sum())} voxel{'' if mask.sum() == 1 else 's'}"
+            for name, mask in (("GTVr", gtvr), ("GTVnr", gtvnr))
+            if mask.sum() < FEWEST_VOXELS
+        ]
+        return PerturbedRegions(
+            kind, number, words, self._placed(gtvr), self._placed(gtvnr), float(changed), " and ".join(problems)
+        )
+
+    def _placed(self, part: np.ndarray) -> np.ndarray:
+        whole = np.zeros(self.shape, bool)
+        whole[self.box] = part
+        return whole
+
+
+def signed_distance_mm(mask: np.ndarray, spacing_mm_kji: np.ndarray) -> np.ndarray:
+    """Distance of voxel centers to the mask's outline (faces of voxels), positive inside; axes of the array.
+
+    All inside or all outside gives plus or minus infinity.
+    """
+    spacing = np.asarray(spacing_mm_kji, float)
+    # Slices cut into an odd number of thin ones, so that the nearest center is also in the nearest voxel.
+    cuts = np.maximum(1, 2 * np.floor(spacing / spacing.min() / 2).astype(int) + 1)
+    cuts[spacing < 1.5 * spacing.min()] = 1
+    fine, step = mask, spacing / cuts
+    for axis, count in enumerate(cuts):
+        fine = np.repeat(fine, count, axis=axis)
+    centers = tuple(slice(count // 2, None, count) for count in cuts)
+    return np.where(mask, _distance_to(~fine, step)[centers], -_distance_to(fine, step)[centers])
+
+
+def _distance_to(mask: np.ndarray, step_mm: np.ndarray) -> np.ndarray:
+    """From each center outside the mask to the surface of the nearest voxel of it."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf)
+    nearest = ndimage.distance_transform_edt(~mask, sampling=step_mm, return_distances=False, return_indices=True)
+    squares = np.zeros(mask.shape)
+    for axis, step in enumerate(step_mm):
+        index = np.arange(mask.shape[axis]).reshape([-1 if n == axis else 1 for n in range(mask.ndim)])
+        squares += np.maximum(np.abs(nearest[axis] - index) * step - step / 2, 0) ** 2
+    return np.sqrt(squares)
+
+
+def _continued(part: np.ndarray, tumor: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """The part with everything outside the tumor that is nearest to it."""
+    nearest = ndimage.distance_transform_edt(~tumor, sampling=spacing, return_distances=False, return_indices=True)
+    return part[tuple(nearest)]
+
+
+def _checked_spacing(spacing_mm_kji: Sequence[float]) -> np.ndarray:
+    spacing = np.asarray(spacing_mm_kji, float)
+    if spacing.shape != (3,) or not (np.isfinite(spacing).all() and (spacing > 0).all()):
+        raise InputError("the voxel spacing must be three positive numbers", where="perturbation")
+    return spacing
+
+
+def _checked_masks(gtv: np.ndarray, gtvr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    tumor, recurrence = np.asarray(gtv) != 0, np.asarray(gtvr) != 0
+    if tumor.shape != recurrence.shape or tumor.ndim != 3:
+        raise InputError(f"GTV has shape {tumor.shape} and GTVr {recurrence.shape}", where="perturbation")
+    if not tumor.any():
+        raise InputError("GTV is empty", where="perturbation")
+    if not (tumor & recurrence).any():
+        raise InputError("no voxel of GTVr lies in GTV", where="perturbation", remedy="Check the alignment")
+    if not (tumor & ~recurrence).any():
+        raise InputError("GTVr covers the whole GTV, so there is no GTVnr", where="perturbation")
+    return tumor, recurrence
+
+
+def _box(mask: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
+    margin = np.maximum(2, np.ceil(SAME_SIDE_MM / spacing).astype(int))
+    return tuple(
+        slice(max(0, int(found.min()) - m), int(found.max()) + 1 + m)
+        for found, m in zip(np.nonzero(mask), margin, strict=True)
+    )
+
+
+def _within(limits: tuple[float, float], share: float) -> float:
+    return limits[0] + share * (limits[1] - limits[0])
+
+
+def _direction(rng: np.random.Generator) -> np.ndarray:
+    """Uniform on the sphere; (k, j, i) in mm."""
+    vector = rng.standard_normal(3)
+    return vector / np.linalg.norm(vector)
+
+
+def _rotation(axis: np.ndarray, angle_deg: float) -> np.ndarray:
+    """Rodrigues' formula."""
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = math.radians(angle_deg)
+    return np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+
+
+def _kernel_norm(sigma: float) -> float:
+    """SD of white noise of unit variance after the filter along one axis."""
+    reach = int(3.0 * sigma + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return float(np.linalg.norm(kernel / kernel.sum()))

@@ -1,0 +1,36 @@
+"""The seven features of the intensities themselves (Akram et al. 2020, table 1)."""
+
+import numpy as np
+
+NAMES = ("Mean", "Variance", "Skewness", "Kurtosis", "MAD", "Hyperskewness", "Hyperflatness")
+
+
+def intensity_features(values: np.ndarray, *, toolbox: bool) -> dict[str, float]:
+    """Moments of gray values; NaN for standardized moments of values that are all the same, or of one value.
+
+    Mean; Variance; Skewness, Kurtosis, Hyperskewness, Hyperflatness = 3rd to 6th central moment over the population's
+    standard deviation to that power; MAD = mean absolute deviation from the mean.
+
+    Args:
+        toolbox: Variance with n - 1, Kurtosis not less 3, as statistics software has them; the paper does not say.
+            Else IBSI's: variance with n, excess kurtosis.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    n = len(values)
+    if not n:
+        return dict.fromkeys(NAMES, np.nan)
+    mean = values.mean()
+    d = values - mean
+    variance = float((d**2).mean())
+    sd = np.sqrt(variance)
+    standardized = [float((d**k).mean() / sd**k) if sd > 0 else np.nan for k in (3, 4, 5, 6)]
+    sample_variance = variance * n / (n - 1) if n > 1 else 0.0
+    return {
+        "Mean": float(mean),
+        "Variance": sample_variance if toolbox else variance,
+        "Skewness": standardized[0],
+        "Kurtosis": standardized[1] if toolbox else standardized[1] - 3,
+        "MAD": float(np.abs(d).mean()),
+        "Hyperskewness": standardized[2],
+        "Hyperflatness": standardized[3],
+    }

@@ -1,0 +1,83 @@
+"""To isotropic voxels: as the TextureToolbox does it, and without its errors."""
+
+import math
+
+import numpy as np
+from scipy.sparse import csr_array
+
+
+def half_away(value: float) -> int:
+    """Rounded, halves away from zero."""
+    return math.floor(abs(value) + 0.5) * (1 if value >= 0 else -1)
+
+
+def cubic_weights(t: np.ndarray) -> np.ndarray:
+    """(4, n) weights of the voxels at -1, 0, 1, 2 from the floor of a coordinate with fraction t.
+
+    Source: cubic convolution with a = -1/2 (Keys, IEEE Trans Acoust Speech Signal Process 1981;29:1153).
+    """
+    t2, t3 = t * t, t * t * t
+    return np.stack([(-t3 + 2 * t2 - t) / 2, (3 * t3 - 5 * t2 + 2) / 2, (-3 * t3 + 4 * t2 + t) / 2, (t3 - t2) / 2])
+
+
+def interpolate(volume: np.ndarray, coordinates: tuple[np.ndarray, ...], *, outside: str) -> np.ndarray:
+    """Separable cubic convolution at the grid of coordinates, float64.
+
+    Args:
+        coordinates: for each axis the positions in voxels, from 0.
+        outside: "zero" for what lies beyond the array, or "nearest" for its border.
+    """
+    result = np.asarray(volume, dtype=np.float64)
+    for axis, positions in enumerate(coordinates):
+        if len(positions) == result.shape[axis] and np.array_equal(positions, np.arange(len(positions))):
+            continue
+        matrix = _cubic_matrix(positions, result.shape[axis], outside)
+        moved = np.moveaxis(result, axis, 0)
+        applied = matrix @ moved.reshape(moved.shape[0], -1)
+        result = np.moveaxis(applied.reshape(len(positions), *moved.shape[1:]), 0, axis)
+    return result
+
+
+def _cubic_matrix(positions: np.ndarray, size: int, outside: str):
+    base = np.floor(positions).astype(np.int64)
+    weights = cubic_weights(positions - base)
+    taps = base[None, :] + np.arange(-1, 3)[:, None]
+    if outside == "zero":
+        weights = np.where((taps >= 0) & (taps < size), weights, 0.0)
+    taps = np.clip(taps, 0, size - 1)
+    rows = np.broadcast_to(np.arange(len(positions)), taps.shape)
+    return csr_array((weights.ravel(), (rows.ravel(), taps.ravel())), shape=(len(positions), size))
+
+
+def nearest(mask: np.ndarray, coordinates: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The mask at the nearest voxel, halves up; False outside."""
+    result = np.asarray(mask, dtype=bool)
+    for axis, positions in enumerate(coordinates):
+        index = np.floor(positions + 0.5).astype(np.int64)
+        inside = (index >= 0) & (index < result.shape[axis])
+        result = np.take(result, np.clip(index, 0, result.shape[axis] - 1), axis=axis)
+        shape = [1] * result.ndim
+        shape[axis] = -1
+        result = result & inside.reshape(shape)
+    return result
+
+
+def toolbox_coordinates(size: int, factor: float) -> np.ndarray:
+    """Where the toolbox samples an axis, from 0: a shift of half a voxel is not made up for.
+
+    Its output index x (from 1) samples input x / f, with f the ratio of the sizes after rounding.
+    """
+    new_size = half_away(size * factor)
+    # In this order of rounding: some samples lie exactly between two voxels.
+    return np.arange(1, new_size + 1) / (new_size / size) - 1 if new_size else np.zeros(0)
+
+
+def aligned_coordinates(first: int, last: int, spacing_mm: float, voxel_mm: float) -> np.ndarray:
+    """Centers of the new voxels whose centers lie within voxels first..last, in old voxels from 0.
+
+    The new grid starts at the outer border of old voxel 0, so that it does not depend on the region.
+    """
+    low = math.ceil((first * spacing_mm - 1e-9) / voxel_mm - 0.5)
+    high = math.floor(((last + 1) * spacing_mm - 1e-9) / voxel_mm - 0.5)
+    centers_mm = (np.arange(low, high + 1) + 0.5) * voxel_mm
+    return centers_mm / spacing_mm - 0.5

@@ -14,16 +14,27 @@ import numpy as np
 
 PATH = Path(__file__).with_name("pyradiomics_local_texture.json")
 SIGNIFICANT_DIGITS = 13
+GLCM_FEATURES = (
+    "Autocorrelation",
+    "JointAverage",
+    "ClusterProminence",
+    "ClusterShade",
+    "ClusterTendency",
+    "Contrast",
+    "Correlation",
+    "DifferenceAverage",
+    "DifferenceVariance",
+    "Id",
+    "Idm",
+    "InverseVariance",
+    "SumSquares",
+    "JointEnergy",
+    "JointEntropy",
+    "MaximumProbability",
+)
 # Class in PyRadiomics: prefix of our columns and the features compared; None: all that there are.
 CLASSES = {
-    "glcm": (
-        "GLCM",
-        (
-            "Autocorrelation JointAverage ClusterProminence ClusterShade ClusterTendency Contrast Correlation "
-            "DifferenceAverage DifferenceVariance Id Idm InverseVariance SumSquares JointEnergy JointEntropy "
-            "MaximumProbability"
-        ).split(),
-    ),
+    "glcm": ("GLCM", GLCM_FEATURES),
     "ngtdm": ("NGTDM", None),
     "glszm": ("GLSZM", None),
     "firstorder": ("Intensity", ["Mean", "Variance", "Skewness", "Kurtosis"]),
@@ -65,7 +76,7 @@ def maps_by_pyradiomics(levels: np.ndarray, mask: np.ndarray, radius: int, **wan
         "firstorder": firstorder.RadiomicsFirstOrder,
     }
     image, label = SimpleITK.GetImageFromArray(levels.astype(float)), SimpleITK.GetImageFromArray(mask.astype(np.uint8))
-    settings = dict(voxelBased=True, kernelRadius=radius, maskedKernel=True, binWidth=1, voxelBatch=2000)
+    settings = {"voxelBased": True, "kernelRadius": radius, "maskedKernel": True, "binWidth": 1, "voxelBatch": 2000}
     columns = {}
     for name, features in (wanted or {c: of_class for c, (_, of_class) in CLASSES.items()}).items():
         extractor = classes[name](image, label, **settings)

@@ -15,6 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from Testing.dicom_factory import save
 
 STRUCTURES, DOSE = UID("1.2.840.10008.5.1.4.1.1.481.3"), UID("1.2.840.10008.5.1.4.1.1.481.2")
+REGISTRATION = UID("1.2.840.10008.5.1.4.1.1.66.1")
 IMAGE_CLASSES = {"CT": UID("1.2.840.10008.5.1.4.1.1.2"), "MR": UID("1.2.840.10008.5.1.4.1.1.4")}
 PATIENT_NAME, PATIENT_ID = "Zhangsan^Meili", "HOSP-77123"
 FRAME = generate_uid(entropy_srcs=["planning CT"])
@@ -186,6 +187,39 @@ def write_series(
         edit(dataset, k)
         save(dataset, folder / f"{modality}{k:03d}.dcm")
     return folder
+
+
+def write_registration(
+    path: Path, matrices_lps: Mapping[str, Sequence[np.ndarray]], common: str = OTHER_FRAME, kind: str = "RIGID"
+) -> Path:
+    """A spatial registration: for each frame of reference the matrices that take it to the common one."""
+    dataset = _dataset(REGISTRATION, "REG", PATIENT_ID)
+    dataset.FrameOfReferenceUID = common
+    dataset.RegistrationSequence = Items(
+        [
+            _item(
+                FrameOfReferenceUID=frame,
+                MatrixRegistrationSequence=Items(
+                    [
+                        _item(
+                            MatrixSequence=Items(
+                                [
+                                    _item(
+                                        FrameOfReferenceTransformationMatrixType=kind,
+                                        FrameOfReferenceTransformationMatrix=_decimals(np.ravel(matrix)),
+                                    )
+                                    for matrix in matrices
+                                ]
+                            )
+                        )
+                    ]
+                ),
+            )
+            for frame, matrices in matrices_lps.items()
+        ]
+    )
+    save(dataset, path)
+    return path
 
 
 def _contour_item(number: int, roi: Roi) -> Dataset:

@@ -281,7 +281,7 @@ def test_no_difference_paints_the_whole_tumor_alike():
 
 def test_differences_in_between():
     half = NONRECURRENT.towards(RECURRENT, 0.5)
-    assert (half.mean, half.sd) == ((700 + 770) / 2, (120 + 75) / 2)
+    assert (half.mean, half.sd) == ((700 + 770) / 2, (120 + 80) / 2)
     assert NONRECURRENT.towards(RECURRENT, 0.0) == NONRECURRENT and NONRECURRENT.towards(RECURRENT, 1) == RECURRENT
 
 
@@ -319,6 +319,9 @@ def test_cohort():
         assert not np.allclose(one.position_ras, another.position_ras)
     sooner = next(iter(phantom.simulate_recurrence_cohort(1, seed=2, **options)))
     np.testing.assert_array_equal(sooner.pre, patients[0].pre)
+    assert len({patient.texture_difference for patient in patients}) == 4
+    alike = next(iter(phantom.simulate_recurrence_cohort(1, texture_difference=0, **options)))
+    assert alike.texture_truth["GTVr"].drawn_from == alike.texture_truth["GTVnr"].drawn_from
     assert all(patient.within_95 >= 0.95 and patient.masks_recurrence["GTVr"].any() for patient in patients)
 
 

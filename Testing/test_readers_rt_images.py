@@ -49,7 +49,7 @@ def test_an_image_is_read_as_it_lies(tmp_path, ending, dtype):
     assert np.array_equal(found.array, values()) and found.array.dtype == np.float32
     assert found.ijk_to_ras == pytest.approx(GRID, abs=1e-4)
     assert found.spacing_mm_kji == pytest.approx(np.linalg.norm(GRID[:3, :3], axis=0)[::-1], rel=1e-5)
-    assert found.warnings == () and found.patient is None and not found.few_bits
+    assert found.warnings == () and found.patient_fingerprint is None and not found.few_bits
 
 
 def test_eight_bits_and_missing_numbers_are_told(tmp_path):
@@ -114,7 +114,7 @@ def test_dicom_of_any_modality_with_what_lies_beside_it(tmp_path, modality):
     expected = np.array([[-0.64, 0.54, 0, 50], [-0.48, -0.72, 0, 40], [0, 0, 3, -30], [0, 0, 0, 1]])
     assert found.ijk_to_ras == pytest.approx(expected, abs=1e-6)
     assert (found.modality, found.frame_of_reference_uid) == (modality, FRAME)
-    assert found.patient and PATIENT_ID not in found.patient and found.warnings == ()
+    assert found.patient_fingerprint and PATIENT_ID not in found.patient_fingerprint and found.warnings == ()
 
 
 def test_dicom_that_is_not_one_gray_series_is_refused(tmp_path):

@@ -129,7 +129,7 @@ def test_recurrence_in_the_field_from_files(tmp_path):
         [Roi("GTVr in", sphere((-14, 0, 0), 9, positions)), Roi("GTVr half", sphere((-1.8, 0, 0), 9, positions))],
     )
     image, structures, plan = read_volume(folder), read_structures(tmp_path / "RS.dcm"), read_dose(tmp_path / "RD.dcm")
-    assert image.patient == structures.patient == plan.patient is not None
+    assert image.patient_fingerprint == structures.patient_fingerprint == plan.patient_fingerprint is not None
     for name, expected, share in (("gtvr_in", IN_FIELD, 1.0), ("gtvr_half", MARGINAL, 0.5)):
         drawn = rasterized(
             structures.named(name), image.array.shape, image.ijk_to_ras, grid_frame_uid=image.frame_of_reference_uid
@@ -156,3 +156,26 @@ def test_recurrence_in_the_field_from_files(tmp_path):
             dose_frame_uid=other.frame_of_reference_uid,
             mask_frame_uid=image.frame_of_reference_uid,
         )
+
+
+@pytest.mark.parametrize("read", [read_structures, read_dose], ids=["structures", "dose"])
+def test_damaged_files_are_refused_with_a_sentence(tmp_path, read):
+    """Cut short, or with bytes overwritten anywhere: a result or an InputError, nothing else."""
+    write_structures(tmp_path / "RS.dcm", [Roi("GTV", sphere((0, 0, 0), 9, [-3.0, 0.0, 3.0]))])
+    write_dose(tmp_path / "RD.dcm", DoseGrid(gray()))
+    whole = (tmp_path / ("RS.dcm" if read is read_structures else "RD.dcm")).read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for n in range(80):
+        damaged = bytearray(whole)
+        if n < 40:
+            damaged = damaged[: len(whole) * n // 40]
+        else:
+            for at in rng.integers(132, min(len(whole), 1500), 4):
+                damaged[at] = rng.integers(256)
+        path = tmp_path / "damaged.dcm"
+        path.write_bytes(bytes(damaged))
+        try:
+            read(path)
+        except InputError:
+            refused += 1
+    assert refused > 40

@@ -268,11 +268,17 @@ def test_a_structure_set_of_another_patient_is_refused(tmp_path):
         for patient in ("A-1", "B-2")
     )
     with pytest.raises(InputError, match="different patients"):
-        check_same_patient(own.patient, other.patient, "the two structure sets")
-    allowed = check_same_patient(own.patient, other.patient, "the two structure sets", allow_other=True)
+        check_same_patient(own.patient_fingerprint, other.patient_fingerprint, "the two structure sets")
+    allowed = check_same_patient(
+        own.patient_fingerprint, other.patient_fingerprint, "the two structure sets", allow_other=True
+    )
     assert "allowed" in allowed[0]
-    assert check_same_patient(own.patient, own.patient, "x") == check_same_patient(own.patient, None, "x") == ()
-    assert "A-1" not in own.patient
+    assert (
+        check_same_patient(own.patient_fingerprint, own.patient_fingerprint, "x")
+        == check_same_patient(own.patient_fingerprint, None, "x")
+        == ()
+    )
+    assert "A-1" not in own.patient_fingerprint
 
 
 @pytest.mark.parametrize(
@@ -325,7 +331,7 @@ def test_a_folder_with_one_structure_set(tmp_path):
     write_dose(tmp_path / "RD.dcm", AnyDose(np.ones((3, 4, 5))))
     assert read_structures(tmp_path).names == ("GTV",)
     write_structures(tmp_path / "RS2.dcm", [Roi("GTV", sphere((0, 0, 0), 9, planes(9)))])
-    with pytest.raises(InputError, match=r"2 files are a RT structure set.*RS\.dcm"):
+    with pytest.raises(InputError, match=r"2 RT structure sets are in it.*RS\.dcm"):
         read_structures(tmp_path)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from NPCRadiomicsRiskLib.texture.local_glcm import LOCAL_GLCM_FEATURES, local_glcm
-from NPCRadiomicsRiskLib.texture.local_neighborhood import DIRECTIONS, sliding_sum
+from NPCRadiomicsRiskLib.texture.local_neighborhood import DIRECTIONS
 from NPCResponseLib.errors import InputError
 
 
@@ -73,3 +73,38 @@ def test_equal_to_matrices_made_voxel_by_voxel(radius, n_levels):
     assert set(found.columns) == {f"GLCM_{name}" for name in truth}
     for name, values in truth.items():
         np.testing.assert_allclose(found.columns[f"GLCM_{name}"], values, rtol=1e-10, atol=1e-10, err_msg=name)
+
+
+def test_central_moments_do_not_cancel_far_from_the_mean():
+    """A shift of all levels changes no central moment, also where its power is 10^10 times the moment."""
+    levels, mask = small_case(4, 2)
+    names = ["ClusterProminence", "ClusterShade", "ClusterTendency", "Correlation", "SumSquares", "Contrast"]
+    low, high = (local_glcm(shifted, mask, 1, names).columns for shifted in (levels, levels + 1000))
+    for name in low:
+        np.testing.assert_allclose(high[name], low[name], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def test_a_voxel_without_neighbors_has_no_value_and_a_reason():
+    levels, mask = small_case(5, 4, filled=0.0)
+    mask[0, 0, 0] = mask[2, 2, 2] = mask[2, 2, 3] = True
+    found = local_glcm(levels, mask, 1, ["Contrast", "JointEntropy"])
+    assert np.isnan(found.columns["GLCM_Contrast"]).tolist() == [True, False, False]
+    assert found.undefined["GLCM_JointEntropy"].startswith("1 voxels without a neighbor")
+    assert set(found.undefined) == set(found.columns)
+
+
+def test_old_names_mean_the_same():
+    levels, mask = small_case(6, 5)
+    assert set(local_glcm(levels, mask, 1, ["Dissimilarity", "Homogeneity"]).columns) == {
+        "GLCM_DifferenceAverage",
+        "GLCM_Id",
+    }
+
+
+def test_bad_input_is_told():
+    levels, mask = small_case(7, 5)
+    with pytest.raises(InputError, match="no local GLCM feature 'MCC'"):
+        local_glcm(levels, mask, 1, ["MCC"])
+    with pytest.raises(InputError, match="60000 gray levels are too many for sums of their 4th powers"):
+        local_glcm(np.full(mask.shape, 60_000), mask, 1)
+    local_glcm(np.full(mask.shape, 60_000), mask, 1, ["Contrast", "JointEntropy"])

@@ -24,7 +24,7 @@ def tone_features(levels: dict[tuple, int], definition: str) -> dict[str, float]
         n[level] = n.get(level, 0) + 1
         s[level] = s.get(level, 0) + abs(level - mean)
     if not n:
-        return dict.fromkeys(LOCAL_NGTDM_FEATURES, np.nan)
+        return {**dict.fromkeys(LOCAL_NGTDM_FEATURES, np.nan), "Complexity": 0.0, "Strength": 0.0}
     total, present = sum(n.values()), sorted(n)
     p = {i: n[i] / total for i in present}
     pairs = list(itertools.product(present, present))
@@ -47,7 +47,7 @@ def brute_force(levels, mask, radius, definition) -> dict[str, np.ndarray]:
     inside = {tuple(v): int(levels[tuple(v)]) for v in np.argwhere(mask)}
     rows = []
     for voxel in inside:
-        box = {v: level for v, level in inside.items() if all(abs(a - b) <= r for a, b, r in zip(v, voxel, radius))}
+        box = {v: level for v, level in inside.items() if np.all(np.abs(np.subtract(v, voxel)) <= radius)}
         rows.append(tone_features(box, definition))
     return {name: np.array([row[name] for row in rows]) for name in LOCAL_NGTDM_FEATURES}
 
@@ -64,3 +64,22 @@ def test_equal_to_the_sums_of_each_neighborhood(radius, n_levels, definition):
     for name, values in brute_force(levels, mask, radius, definition).items():
         np.testing.assert_allclose(found.columns[f"NGTDM_{name}"], values, rtol=1e-9, atol=1e-12, err_msg=name)
         assert np.isnan(values).any() == (f"NGTDM_{name}" in found.undefined)
+
+
+def test_values_that_the_toolbox_has_none_of_are_named():
+    levels, mask = np.full((3, 3, 9), 4), np.ones((3, 3, 9), bool)
+    levels[0, 0, 0] = 5
+    found = local_ngtdm(levels, mask, 1, definition="toolbox")
+    busyness = found.columns["NGTDM_Busyness"].reshape(mask.shape)
+    assert np.isnan(busyness[:, :, 2:]).all()
+    assert np.isfinite(busyness[:2, :2, :2]).all()
+    assert set(found.undefined) == {"NGTDM_Busyness", "NGTDM_Contrast"}
+    assert "single level" in found.undefined["NGTDM_Busyness"]
+
+
+def test_bad_input_is_told():
+    levels, mask = np.full((3, 4, 5), 7), np.ones((3, 4, 5), bool)
+    with pytest.raises(InputError, match="no local NGTDM feature 'XYZ'"):
+        local_ngtdm(levels, mask, 1, ["XYZ"])
+    with pytest.raises(InputError, match="no local NGTDM definition 'IBSI'"):
+        local_ngtdm(levels, mask, 1, definition="IBSI")

@@ -218,7 +218,8 @@ def _warnings(patients: Mapping[str, PatientStability], features) -> tuple[str, 
         most = max(lacking, key=lambda each: each.n_without)
         notes.append(
             f"{len(lacking)} features lack a value under some perturbation in some patient (at most "
-            f"{most.n_without} of {len(patients)} patients, {most.name}); those patients are left out of that feature's correlation."
+            f"{most.n_without} of {len(patients)} patients, {most.name}); those patients are "
+            "left out of that feature's correlation."
         )
     if len(patients) < 30:
         notes.append(f"{len(patients)} patients (fewer than 30): the limits of the correlations are wide.")

@@ -1,7 +1,7 @@
 """The two sub-regions as they might have been, had contours or alignment been a little different.
 
-Outlines are signed distances, linear between slices (shape-based interpolation), so a shift of 1 mm across 5 mm slices
-moves what it should. A change of GTVr moves the border between the two regions inside the GTV; where GTVr reaches the
+Outlines are signed distances; shifts and turns are carried by shape between slices (``carried_mask``), so that 1 mm
+across 5 mm slices moves what it should. A change of GTVr moves the border between the two regions inside the GTV; where GTVr reaches the
 GTV's outline it is thought to go on beyond, or else a shift would open a gap of GTVnr there that nobody drew.
 
 Kinds after Zwanenburg et al. 2019 (Sci Rep 9:614: translation, rotation, volume change, contour randomization).
@@ -16,6 +16,8 @@ from scipy import ndimage
 
 from NPCResponseLib.errors import InputError
 
+from .carried_mask import carry_mask
+
 TRANSLATION, ROTATION, NOISE = "translation", "rotation", "boundary noise"
 GTVR_DILATION, GTVR_EROSION = "GTVr dilation", "GTVr erosion"
 GTV_DILATION, GTV_EROSION = "GTV dilation", "GTV erosion"
@@ -28,7 +30,7 @@ KINDS = {
     GTV_EROSION: "outline of GTV moved inward",
     NOISE: "outlines of GTV and of GTVr displaced by smooth random fields, one each",
 }
-SAME_SIDE_MM = 6.0  # margin around the tumor in which outlines are known
+MARGIN_MM = 3.0  # kept around the tumor beyond the largest displacement
 FEWEST_VOXELS = 2  # of a region; fewer is no region to compute features of
 
 
@@ -106,8 +108,8 @@ def perturbed_masks(
     names = _checked_kinds(kinds)
     if n < 1:
         raise InputError(f"{n} perturbations of each kind", where="perturbation", remedy="Give 1 or more")
-    outlines = _Outlines(gtv, gtvr, spacing_mm_kji)
-    return _perturbations(outlines, names, n, seed, sizes or PerturbationSizes())
+    outlines = _Outlines(gtv, gtvr, spacing_mm_kji, sizes or PerturbationSizes())
+    return _perturbations(outlines, names, n, seed)
 
 
 def _checked_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
@@ -120,49 +122,47 @@ def _checked_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kinds))
 
 
-def _perturbations(
-    outlines: "_Outlines", kinds: Sequence[str], n: int, seed: int, sizes: PerturbationSizes
-) -> Iterator[PerturbedRegions]:
+def _perturbations(outlines: "_Outlines", kinds: Sequence[str], n: int, seed: int) -> Iterator[PerturbedRegions]:
     for kind in kinds:
         for number in range(n):
             rng = np.random.default_rng([seed, list(KINDS).index(kind), number // 2])
             share = 0.5 if n == 1 else number / (n - 1)
-            yield outlines.perturbed(kind, number, share, rng, sizes)
+            yield outlines.perturbed(kind, number, share, rng)
 
 
 class _Outlines:
     """Signed distances of the GTV and of the border between its two regions, in a box around the tumor."""
 
-    def __init__(self, gtv: np.ndarray, gtvr: np.ndarray, spacing_mm_kji: Sequence[float]):
+    def __init__(self, gtv: np.ndarray, gtvr: np.ndarray, spacing_mm_kji: Sequence[float], sizes: PerturbationSizes):
         self.spacing = _checked_spacing(spacing_mm_kji)
         tumor, recurrence = _checked_masks(gtv, gtvr)
         self.shape = tumor.shape
-        self.box = _box(tumor | recurrence, self.spacing)
+        self.sizes = sizes
+        self.box = _box(tumor | recurrence, self.spacing, sizes)
         self.tumor, recurrence = tumor[self.box], recurrence[self.box]
         self.recurrent = self.tumor & recurrence
         self.n_tumor = int(self.tumor.sum())
-        side = recurrence if (recurrence & ~self.tumor).any() else _continued(self.recurrent, self.tumor, self.spacing)
+        is_whole = (recurrence & ~self.tumor).any()
+        self.side = recurrence if is_whole else _continued(self.recurrent, self.tumor, self.spacing)
         self.tumor_mm = signed_distance_mm(self.tumor, self.spacing)
-        self.side_mm = signed_distance_mm(side, self.spacing)
+        self.side_mm = signed_distance_mm(self.side, self.spacing)
         self.center = np.argwhere(self.recurrent).mean(axis=0)
 
-    def perturbed(
-        self, kind: str, number: int, share: float, rng: np.random.Generator, sizes: PerturbationSizes
-    ) -> PerturbedRegions:
+    def perturbed(self, kind: str, number: int, share: float, rng: np.random.Generator) -> PerturbedRegions:
         """Args:
         share: where in the range of sizes, 0 to 1.
         """
-        tumor, side, words = self.tumor, None, ""
+        sizes, tumor, side = self.sizes, self.tumor, self.side
         sign = 1 if number % 2 == 0 else -1
         if kind == TRANSLATION:
             length = _within(sizes.translation_mm, share)
             move = sign * length * _direction(rng)
-            side = self._resampled(np.eye(3), move) > 0
-            words = f"{length:.2f} mm: {move[2]:+.2f}, {move[1]:+.2f}, {move[0]:+.2f} mm along i, j, k"
+            side = self.moved(np.eye(3), move)
+            words = f"{length:.2f} mm: {move[0]:+.2f}, {move[1]:+.2f}, {move[2]:+.2f} mm along i, j, k"
         elif kind == ROTATION:
             angle, axis = _within(sizes.rotation_deg, share), sign * _direction(rng)
-            side = self._resampled(_rotation(axis, angle), np.zeros(3)) > 0
-            words = f"{angle:.2f} degrees about {axis[2]:+.2f}, {axis[1]:+.2f}, {axis[0]:+.2f} (i, j, k)"
+            side = self.moved(_rotation(axis, angle), np.zeros(3))
+            words = f"{angle:.2f} degrees about {axis[0]:+.2f}, {axis[1]:+.2f}, {axis[2]:+.2f} (i, j, k)"
         elif kind == NOISE:
             tumor, side = (
                 distance + sign * sizes.noise_sd_mm * self._noise(rng, sizes.noise_correlation_mm) > 0
@@ -177,16 +177,22 @@ class _Outlines:
                 side = self.side_mm + moved > 0
             else:
                 tumor = self.tumor_mm + moved > 0
-        side = self.side_mm > 0 if side is None else side
         return self._result(kind, number, words, tumor & side, tumor & ~side)
 
-    def _resampled(self, rotation: np.ndarray, move_mm: np.ndarray) -> np.ndarray:
-        """The border's distance field, turned about the center of GTVr and moved."""
-        index = np.indices(self.tumor.shape, dtype=float).reshape(3, -1)
-        center_mm = (self.center * self.spacing)[:, None]
-        from_mm = rotation.T @ (index * self.spacing[:, None] - center_mm - move_mm[:, None]) + center_mm
-        found = ndimage.map_coordinates(self.side_mm, from_mm / self.spacing[:, None], order=1, mode="nearest")
-        return found.reshape(self.tumor.shape)
+    def moved(self, rotation: np.ndarray, move_mm: np.ndarray) -> np.ndarray:
+        """The recurrent side in the box, turned about the center of GTVr and moved; both along (i, j, k), in mm.
+
+        Carried like a contour of another scan, by its shape between slices.
+        """
+        grid = np.diag([*self.spacing[::-1], 1.0])
+        center_mm = (self.center * self.spacing)[::-1]
+        motion = np.eye(4)
+        motion[:3, :3] = rotation
+        motion[:3, 3] = center_mm + move_mm - rotation @ center_mm
+        try:
+            return carry_mask(self.side, grid, self.side.shape, grid, motion)
+        except InputError:  # nothing of it is left in the box, which the caller tells
+            return np.zeros_like(self.side)
 
     def _noise(self, rng: np.random.Generator, correlation_mm: float) -> np.ndarray:
         """Gaussian random field of unit variance with correlation exp(-(d / length)^2 / 2)."""
@@ -219,12 +225,13 @@ class _Outlines:
 
 
 def signed_distance_mm(mask: np.ndarray, spacing_mm_kji: np.ndarray) -> np.ndarray:
-    """Distance of voxel centers to the mask's outline (faces of voxels), positive inside; axes of the array.
+    """Distance of voxel centers to the mask's outline, positive inside; axes of the array.
 
-    All inside or all outside gives plus or minus infinity.
+    The outline runs half a voxel from the nearest center on the other side. All inside or all outside gives plus or
+    minus infinity.
     """
     spacing = np.asarray(spacing_mm_kji, float)
-    # Slices cut into an odd number of thin ones, so that the nearest center is also in the nearest voxel.
+    # Thick slices are cut into an odd number of thin ones, or the nearest center would not be in the nearest voxel.
     cuts = np.maximum(1, 2 * np.floor(spacing / spacing.min() / 2).astype(int) + 1)
     cuts[spacing < 1.5 * spacing.min()] = 1
     fine, step = mask, spacing / cuts
@@ -235,15 +242,20 @@ def signed_distance_mm(mask: np.ndarray, spacing_mm_kji: np.ndarray) -> np.ndarr
 
 
 def _distance_to(mask: np.ndarray, step_mm: np.ndarray) -> np.ndarray:
-    """From each center outside the mask to the surface of the nearest voxel of it."""
+    """From each center outside the mask to the outline: the way to the nearest center in it less half a voxel."""
     if not mask.any():
         return np.full(mask.shape, np.inf)
     nearest = ndimage.distance_transform_edt(~mask, sampling=step_mm, return_distances=False, return_indices=True)
-    squares = np.zeros(mask.shape)
+    squares, voxel_squares = np.zeros(mask.shape), np.zeros(mask.shape)
     for axis, step in enumerate(step_mm):
         index = np.arange(mask.shape[axis]).reshape([-1 if n == axis else 1 for n in range(mask.ndim)])
-        squares += np.maximum(np.abs(nearest[axis] - index) * step - step / 2, 0) ** 2
-    return np.sqrt(squares)
+        way = (step * (nearest[axis] - index)) ** 2
+        squares += way
+        voxel_squares += way * step**2
+    length = np.sqrt(squares)
+    # The voxel's size along that way, by an ellipsoid with its three edges as axes.
+    size = np.sqrt(np.divide(voxel_squares, squares, out=np.zeros_like(squares), where=squares > 0))
+    return np.maximum(length - size / 2, 0)
 
 
 def _continued(part: np.ndarray, tumor: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -272,8 +284,12 @@ def _checked_masks(gtv: np.ndarray, gtvr: np.ndarray) -> tuple[np.ndarray, np.nd
     return tumor, recurrence
 
 
-def _box(mask: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
-    margin = np.maximum(2, np.ceil(SAME_SIDE_MM / spacing).astype(int))
+def _box(mask: np.ndarray, spacing: np.ndarray, sizes: PerturbationSizes) -> tuple[slice, ...]:
+    """Around the mask, with room for the largest displacement."""
+    extent_mm = np.linalg.norm([np.ptp(found) * step for found, step in zip(np.nonzero(mask), spacing, strict=True)])
+    turn_mm = math.radians(sizes.rotation_deg[1]) * extent_mm
+    reach_mm = max(sizes.translation_mm[1], turn_mm, sizes.margin_mm[1], 4 * sizes.noise_sd_mm) + MARGIN_MM
+    margin = np.maximum(2, np.ceil(reach_mm / spacing).astype(int))
     return tuple(
         slice(max(0, int(found.min()) - m), int(found.max()) + 1 + m)
         for found, m in zip(np.nonzero(mask), margin, strict=True)
@@ -285,7 +301,7 @@ def _within(limits: tuple[float, float], share: float) -> float:
 
 
 def _direction(rng: np.random.Generator) -> np.ndarray:
-    """Uniform on the sphere; (k, j, i) in mm."""
+    """Uniform on the sphere."""
     vector = rng.standard_normal(3)
     return vector / np.linalg.norm(vector)
 

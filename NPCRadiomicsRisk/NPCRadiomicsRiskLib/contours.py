@@ -22,7 +22,8 @@ ON_SLICE = 0.05
 MAX_TILT = 2e-4
 # Planes farther apart than so many usual gaps end one part of the structure and begin another.
 MAX_BRIDGED_GAPS = 3.5
-RASTER_MM = 0.5
+# Pixels of the raster in which the shape is interpolated; larger for a structure that would need more of them across.
+RASTER_MM, MAX_PIXELS_ACROSS = 0.5, 400
 ASSUMED_SPACING_MM = 3.0
 
 
@@ -281,8 +282,9 @@ def _holds(polygon: np.ndarray, point: np.ndarray) -> bool:
 
 def _interpolated(planes: _Planes, shape_kji, ijk_to_ras: np.ndarray) -> tuple[np.ndarray, float]:
     """By the distance to the outlines, on a fine raster in the contour planes."""
-    pixel_mm = min(RASTER_MM, float(np.linalg.norm(ijk_to_ras[:3, :3], axis=0).min()))
     corners = np.concatenate([polygon for polygons in planes.polygons for polygon in polygons])
+    pixel_mm = min(RASTER_MM, float(np.linalg.norm(ijk_to_ras[:3, :3], axis=0).min()))
+    pixel_mm = max(pixel_mm, float(np.ptp(corners, axis=0).max()) / MAX_PIXELS_ACROSS)
     low = corners.min(axis=0) - 3 * pixel_mm
     n_columns, n_rows = np.ceil((corners.max(axis=0) - low) / pixel_mm).astype(int) + 4
     rasters = [

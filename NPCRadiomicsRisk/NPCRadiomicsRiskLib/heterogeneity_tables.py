@@ -1,4 +1,4 @@
-"""The comparison of sub-regions, and its stability, as plain tables: the same for CSV files, reports and table nodes."""
+"""The comparison of sub-regions and its stability as plain tables, for CSV files, reports and table nodes."""
 
 from dataclasses import dataclass
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import label
 from scipy.special import ndtri
 
 from NPCResponseLib.errors import InputError
@@ -133,15 +134,17 @@ def local_tumor_features(
     def report(begin: float, end: float):
         return (lambda done: progress(begin + done * (end - begin))) if progress else None
 
+    around = neighborhoods(inside, radius)
+    voxels = around.box_sum(around.mask.astype(np.int64))
     local = local_intensity(volume, inside, radius, ["Variance"], progress=report(0.0, 0.1))
+    # The sample's variance, as the panel's feature has it; 0 of a single voxel.
+    local.columns["Intensity_Variance"] *= voxels / np.maximum(voxels - 1, 1)
     levels = _levels(np.asarray(volume), inside, settings)
     names = [name.split("_")[1] for name in PUBLISHED_DIRECTIONS if name.startswith("GLSZM")]
     zones = local_glszm(levels, inside, radius, names, n_levels=settings.n_levels, progress=report(0.1, 0.7))
     names = [name.split("_")[1] for name in PUBLISHED_DIRECTIONS if name.startswith("NGTDM")]
     tones = local_ngtdm(levels, inside, radius, names, definition="toolbox", progress=report(0.7, 1.0))
     local = local.joined(zones).joined(tones)
-    around = neighborhoods(inside, radius)
-    voxels = around.box_sum(around.mask.astype(np.int64))
     groups = groups_of_similar_size(voxels)
     scores = {name: normal_scores(local.columns[name], groups) for name in PUBLISHED_DIRECTIONS}
     warnings = (*_warnings(around, voxels, spacing, settings), *_undefined(local))
@@ -204,8 +207,6 @@ def _checked_spacing(spacing_mm_kji) -> tuple[float, float, float]:
 
 
 def _warnings(around: Neighborhoods, voxels: np.ndarray, spacing, settings: LocalSettings) -> list[str]:
-    from scipy.ndimage import label
-
     box_voxels = int(np.prod(around.box))
     box_mm = [size * length for size, length in zip(around.box, spacing, strict=True)]
     in_mm = " x ".join(f"{size:.3g}" for size in box_mm[::-1])

@@ -6,7 +6,7 @@ there are no p-values, and what the model is worth is told by patients that were
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy.special import expit
@@ -21,6 +21,8 @@ FEW_PATIENTS = 10
 FEWEST_VOXELS = 20
 LARGEST_SAMPLE = 3000  # voxels of each part of a tumor
 RADIUS_TOLERANCE = 0.5
+# With other ones, the same score means something else.
+COMPARED_SETTINGS = {"n_levels": "gray levels", "quantization": "quantization", "clip_outliers": "clipping of outliers"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,7 @@ class LocalModel:
         auc_by_patient: patient to AUC of the model trained on the other patients: recurrent voxels against the others
             of the same tumor.
         rule_auc_by_patient: the same with the published rule, which needed no training.
-        settings: radius (K, J, I), levels, quantization and clipping of the features it was trained on.
+        settings: levels, quantization and clipping of the features it was trained on.
         box_mm: size of the neighborhood along K, J, I, mean of the patients.
         warnings: each a sentence.
     """
@@ -106,8 +108,8 @@ class LocalModel:
         Raises:
             InputError: another number of levels or another quantization, with which scores mean something else.
         """
-        for name, words in (("n_levels", "gray levels"), ("quantization", "quantization")):
-            trained, here = self.settings[name], getattr(features.settings, name)
+        for name, words in COMPARED_SETTINGS.items():
+            trained, here = self.settings.get(name), getattr(features.settings, name)
             if trained != here:
                 raise InputError(
                     f"the model was trained with {words} {trained}, and the features have {here}",
@@ -159,11 +161,11 @@ def train_model(
         n_patients=len(patients),
         auc_by_patient=aucs,
         rule_auc_by_patient={name: _mean_auc(samples[name], rule) for name in patients},
-        settings={"n_levels": first.n_levels, "quantization": first.quantization, "clip_outliers": first.clip_outliers},
+        settings={name: getattr(first, name) for name in COMPARED_SETTINGS},
         box_mm=tuple(np.mean([tumor.features.box_mm for tumor in tumors], axis=0).tolist()),
         warnings=(),
     )
-    return LocalModel(**{**{f: getattr(model, f) for f in model.__dataclass_fields__}, "warnings": _judged(model)})
+    return replace(model, warnings=_judged(model))
 
 
 def _judged(model: LocalModel) -> tuple[str, ...]:
@@ -182,7 +184,7 @@ def _judged(model: LocalModel) -> tuple[str, ...]:
 
 def _check_settings(tumors: Sequence[TrainingTumor]) -> None:
     def comparable(settings: LocalSettings):
-        return settings.n_levels, settings.quantization, settings.clip_outliers
+        return [getattr(settings, name) for name in COMPARED_SETTINGS]
 
     first = tumors[0]
     for tumor in tumors:
@@ -193,13 +195,13 @@ def _check_settings(tumors: Sequence[TrainingTumor]) -> None:
             )
         if np.shape(tumor.recurrent) != tumor.features.tumor_mask.shape:
             raise InputError(
-                f"GTVr of shape {np.shape(tumor.recurrent)} does not fit the tumor of {tumor.features.tumor_mask.shape}",
+                f"GTVr of shape {np.shape(tumor.recurrent)} does not fit the tumor's {tumor.features.tumor_mask.shape}",
                 where=tumor.patient,
                 remedy="Carry it to the tumor's grid first",
             )
 
 
-def _sample(tumor: TrainingTumor, rng: np.random.Generator, largest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sample(tumor: TrainingTumor, rng: np.random.Generator, largest: int) -> tuple[np.ndarray, ...]:
     """Design (rows, 1 + features), outcome (rows,) and weights that add up to 1/2 in each part."""
     recurrent = (np.asarray(tumor.recurrent) != 0)[tumor.features.tumor_mask]
     rows, weights = [], []

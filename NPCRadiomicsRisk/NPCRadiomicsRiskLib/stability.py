@@ -283,13 +283,13 @@ def _feature(
         by_kind=by_kind,
         n_choices=len(known),
         n_choices_same_sign=int(np.count_nonzero(signs)),
-        grade=_grade(min(by_kind.values(), default=None), difference),
+        grade=_grade(min(by_kind.values(), default=None), defined and difference == 0),
     )
 
 
-def _grade(smallest_share: float | None, difference: float) -> str:
+def _grade(smallest_share: float | None, is_zero: bool) -> str:
     if smallest_share is None:
-        return GRADES[3] if difference == 0 else GRADES[4]
+        return GRADES[3] if is_zero else GRADES[4]
     return GRADES[0] if smallest_share >= SURVIVES else GRADES[1] if smallest_share >= MOSTLY else GRADES[2]
 
 

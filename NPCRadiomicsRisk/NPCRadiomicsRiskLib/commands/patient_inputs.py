@@ -21,7 +21,7 @@ class PatientInputs:
         gtvr, gtvr_segment: likewise, drawn on ``recurrence``.
         transform: files with linear transforms from the recurrence image to the pre-treatment image, applied one after
             the other (to the planning CT, from there to ``pre``), instead of an alignment.
-        plan_transform: file with the transform from the planning CT to ``pre``, for contours and dose in the CT's frame.
+        plan_transform: file with the transform from the planning CT to ``pre``, for contours and dose in its frame.
         landmarks_pre, landmarks_recurrence: the same points in both images (.mrk.json, .fcsv, .csv).
         dose, prescription_gy: RTDOSE or a volume in Gy in the frame of ``pre``.
     """

@@ -4,16 +4,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from NPCResponseLib.errors import InputError
 
 from ..mrml.alignment import AlignmentJob, AlignmentResult, AlignmentSettings
 from ..mrml.features import FeaturesJob, FeaturesResult
-from ..mrml.patient_files import add_image, add_segment, load_landmarks, load_segment, load_transform
+from ..mrml.patient_files import (
+    add_image,
+    add_segment,
+    load_landmarks,
+    load_segment,
+    load_transform,
+    read_linear_transform,
+)
 from ..mrml.radioresistance import MapJob, MapResult
 from ..mrml.subregions import GTV, GTVNR, GTVR, SubRegionSettings, SubRegionsJob, SubRegionsResult
+from ..readers.dicom_rt import modality_of
 from ..readers.images import Volume, read_volume
-from ..readers.rtdose import is_dose, read_dose
-from ..readers.rtstruct import is_structure_set, read_structures
+from ..readers.rtdose import read_dose
+from ..readers.rtstruct import RtStructures, Structure, rasterized, read_structures
 from .patient_inputs import PatientInputs
 from .texture_options import TextureChoice
 
@@ -73,12 +83,16 @@ def measure_patient(
     if recurrence is not None and not choice.different_patients:
         _check_one_patient(pre, recurrence)
     pre_node = add_image(pre.array, pre.ijk_to_ras, "pre-treatment")
-    gtv = _segment(inputs.gtv, inputs.gtv_segment, pre, pre_node, GTV, choice)
+    options = _ContourOptions(
+        None if inputs.plan_transform is None else read_linear_transform(inputs.plan_transform),
+        choice.different_patients,
+    )
+    gtv = _segment(inputs.gtv, inputs.gtv_segment, pre, pre_node, GTV, options)
     recurrence_node, drawn_on, drawn_on_node = None, pre, pre_node
     if recurrence is not None:
         recurrence_node = add_image(recurrence.array, recurrence.ijk_to_ras, "recurrence")
         drawn_on, drawn_on_node = recurrence, recurrence_node
-    gtvr = _segment(inputs.gtvr, inputs.gtvr_segment, drawn_on, drawn_on_node, "GTVr as drawn", choice)
+    gtvr = _segment(inputs.gtvr, inputs.gtvr_segment, drawn_on, drawn_on_node, "GTVr as drawn", options)
     check()
 
     alignment = None
@@ -100,7 +114,7 @@ def measure_patient(
             different_patients=True,  # the files' headers were compared above
         ),
         transform=alignment.outputs.transform if alignment else None,
-        dose=_dose_node(inputs.dose, pre),
+        dose=_dose_node(inputs.dose, pre, options),
     )
     subregions = _finished(job, "Dividing", (0.6, 0.7), progress, check)
     segmentation = subregions.outputs.segmentation
@@ -112,8 +126,22 @@ def measure_patient(
     found_map = None
     if choice.with_map:
         found_map = _finished(MapJob(pre_node, gtv), "Mapping", (0.85, 1.0), progress, check)
-    warnings = (*pre.warnings, *(recurrence.warnings if recurrence else ()))
+    warnings = (*pre.warnings, *(recurrence.warnings if recurrence else ()), *options.warnings)
     return PatientMeasurement(inputs, alignment, subregions, features, found_map, warnings)
+
+
+@dataclass
+class _ContourOptions:
+    """How radiotherapy objects are taken; collects what their readers warn of."""
+
+    plan_transform: np.ndarray | None
+    different_patients: bool
+    warnings: tuple[str, ...] = ()
+
+    def plan_to(self, frame_uid: str, image: Volume) -> np.ndarray | None:
+        """4x4 for an object in the frame of the planning CT; None for one in the image's, or if none is given."""
+        own = not frame_uid or frame_uid == image.frame_of_reference_uid
+        return None if own else self.plan_transform
 
 
 def _finished(job, doing: str, span: tuple[float, float], progress: Progress, check: Callable[[], None]):
@@ -160,31 +188,63 @@ def _check_one_patient(pre: Volume, recurrence: Volume) -> None:
         )
 
 
-def _segment(path: Path, segment: str, image: Volume, node, name: str, choice: MeasurementChoice) -> tuple:
+def _segment(path: Path, segment: str, image: Volume, node, name: str, options: _ContourOptions) -> tuple:
     """Segmentation node and segment ID of a contour file."""
-    if not is_structure_set(path):
+    if modality_of(path) != "RTSTRUCT":
         return load_segment(path, segment, name)
     structures = read_structures(path)
-    if (
-        not choice.different_patients
-        and None not in (structures.patient_fingerprint, image.patient_fingerprint)
-        and (structures.patient_fingerprint != image.patient_fingerprint)
-    ):
+    both = structures.patient, image.patient_fingerprint
+    if not options.different_patients and None not in both and both[0] != both[1]:
         raise InputError(
             f"the contours of {name} are of another patient than the image (PatientID differs)",
             remedy="Correct the files, or add --allow-different-patients",
         )
-    structures.check_frame(image.frame_of_reference_uid)
-    mask = structures.mask_of(segment, image.array.shape, image.ijk_to_ras)
-    return add_segment(mask, node, name)
+    structure = _chosen(structures, segment, name)
+    found = rasterized(
+        structure,
+        image.array.shape,
+        image.ijk_to_ras,
+        grid_frame_uid=image.frame_of_reference_uid,
+        to_grid_ras=options.plan_to(structure.frame_of_reference_uid, image),
+    )
+    options.warnings += found.warnings
+    return add_segment(found.mask, node, name)
 
 
-def _dose_node(path: Path | None, pre: Volume):
+def _chosen(structures: RtStructures, segment: str, name: str) -> Structure:
+    drawn = [structure for structure in structures.structures if structure.contours_ras]
+    if segment:
+        return structures.named(segment)
+    if len(drawn) > 1:
+        names = ", ".join(structure.name for structure in drawn)
+        raise InputError(
+            f"it is not said which structure is {name}",
+            where="structure set",
+            remedy=f"Name one with --gtv-segment or --gtvr-segment: {names}",
+        )
+    return drawn[0]
+
+
+def _dose_node(path: Path | None, pre: Volume, options: _ContourOptions):
     if path is None:
         return None
-    if is_dose(path):
-        dose = read_dose(path)
-        dose.check_frame(pre.frame_of_reference_uid)
-        return add_image(dose.dose_gy, dose.ijk_to_ras, "dose")
-    volume = read_volume(path)
-    return add_image(volume.array, volume.ijk_to_ras, "dose")
+    if modality_of(path) != "RTDOSE":
+        volume = read_volume(path)
+        return add_image(volume.array, volume.ijk_to_ras, "dose")
+    dose = read_dose(path)
+    both = dose.patient, pre.patient_fingerprint
+    if not options.different_patients and None not in both and both[0] != both[1]:
+        raise InputError(
+            "the dose is of another patient than the image (PatientID differs)",
+            remedy="Correct the files, or add --allow-different-patients",
+        )
+    to_pre = options.plan_to(dose.frame_of_reference_uid, pre)
+    own, other = dose.frame_of_reference_uid, pre.frame_of_reference_uid
+    if to_pre is None and own and other and own != other:
+        raise InputError(
+            "it is in another frame of reference than the pre-treatment image",
+            where="dose",
+            remedy="Give --plan-transform, from the planning CT to the image",
+        )
+    options.warnings += dose.warnings
+    return add_image(dose.dose_gy, dose.ijk_to_ras if to_pre is None else to_pre @ dose.ijk_to_ras, "dose")

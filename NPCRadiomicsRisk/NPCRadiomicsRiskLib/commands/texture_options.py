@@ -39,7 +39,18 @@ Resampling = Annotated[
     ResamplingName,
     typer.Option(
         metavar="HOW",
+        case_sensitive=False,
         help=choices("To isotropic voxels:", ResamplingName) + " toolbox darkens edges, as the paper's software does.",
+        rich_help_panel=TEXTURE,
+    ),
+]
+ResamplingIfStated = Annotated[
+    ResamplingName | None,
+    typer.Option(
+        metavar="HOW",
+        case_sensitive=False,
+        show_default=False,
+        help=choices("To isotropic voxels:", ResamplingName) + " Default: corrected.",
         rich_help_panel=TEXTURE,
     ),
 ]
@@ -48,11 +59,14 @@ VoxelSize = Annotated[
     typer.Option(metavar="MM", help="Isotropic; default: the pixel.", show_default=False, rich_help_panel=TEXTURE),
 ]
 Outliers = Annotated[
-    OutlierName, typer.Option(metavar="RULE", help=choices("Left out:", OutlierName), rich_help_panel=TEXTURE)
+    OutlierName,
+    typer.Option(metavar="RULE", case_sensitive=False, help=choices("Left out:", OutlierName), rich_help_panel=TEXTURE),
 ]
 Quantization = Annotated[
     QuantizationName,
-    typer.Option(metavar="HOW", help=choices("To gray levels:", QuantizationName), rich_help_panel=TEXTURE),
+    typer.Option(
+        metavar="HOW", case_sensitive=False, help=choices("To gray levels:", QuantizationName), rich_help_panel=TEXTURE
+    ),
 ]
 Levels = Annotated[int, typer.Option(metavar="N", help="Number of gray levels.", rich_help_panel=TEXTURE)]
 SharedLevels = Annotated[
@@ -65,7 +79,12 @@ SharedLevels = Annotated[
 ]
 Weights = Annotated[
     WeightsName,
-    typer.Option(metavar="WHOSE", help=choices("Distance weights of:", WeightsName), rich_help_panel=TEXTURE),
+    typer.Option(
+        metavar="WHOSE",
+        case_sensitive=False,
+        help=choices("Distance weights of:", WeightsName),
+        rich_help_panel=TEXTURE,
+    ),
 ]
 TwoD = Annotated[bool, typer.Option("--2d", help="Neighbors within the slice only.", rich_help_panel=TEXTURE)]
 

@@ -23,7 +23,7 @@ from NPCResponseLib.registration import resample
 
 from ..alignment import Alignment, Box, align, assess_given
 from ..background import steps_of
-from .images import Image, read_image
+from .images import Image, is_under, matrix_below, read_image
 from .tables import write_table
 
 DEFAULT_REGION_SIZE_MM = (120.0, 120.0, 110.0)
@@ -89,7 +89,10 @@ class AlignmentJob:
             markups ROI node. Without one the whole of the scans is compared, necks and jaws included.
         fixed_landmarks, moving_landmarks: markups nodes with points of the same names.
         given_transform: a linear transform node from elsewhere or tuned by hand, from the moving scan's world to the
-            fixed one's; then nothing is searched for, its quality is told.
+            fixed one's; then nothing is searched for, its quality is told. What is under it (the moving scan, its
+            landmarks) counts as if it were not.
+        shown_under: the transform of an earlier run, under which the moving scan and its landmarks may be shown;
+            likewise it does not count.
 
     Raises:
         InputError: anything that cannot be used; the sentence says what, where and what to do.
@@ -105,20 +108,33 @@ class AlignmentJob:
         fixed_landmarks=None,
         moving_landmarks=None,
         given_transform=None,
+        shown_under=None,
     ):
         self.settings = settings = settings or AlignmentSettings()
         if fixed is moving:
             raise InputError("both scans are the same volume", remedy="Choose two")
         if not settings.different_patients:
             check_one_patient({"the pre-treatment scan": [fixed], "the recurrence scan": [moving]})
-        self.fixed, self.moving = read_image(fixed), read_image(moving)
+        below = given_transform if given_transform is not None else shown_under
+        if is_under(fixed, below):
+            raise InputError(
+                "it is under the transform that moves the other scan",
+                where=f"volume {fixed.GetName()}",
+                remedy="Take it out from under the transform, in Transforms",
+            )
+        self.fixed, self.moving = read_image(fixed), read_image(moving, below)
         self._inputs = [fixed, moving]
         self._box = _box_of(region, settings.region_size_mm)
-        self._landmarks = _landmarks_of(fixed_landmarks, moving_landmarks)
+        self._landmarks = _landmarks_of(fixed_landmarks, moving_landmarks, below)
         self._given = None if given_transform is None else linear_world_matrix(given_transform)
         self._given_node = given_transform
         self._alignment: Alignment | None = None
         self._aligned: np.ndarray | None = None
+
+    @property
+    def middle_ras(self) -> tuple[float, float, float] | None:
+        """Of the volume of interest; None without one."""
+        return self._box.center_ras if self._box is not None else None
 
     def steps(self) -> Generator[float, None, None]:
         """Compute, yielding the fraction done. Touches no node."""
@@ -242,17 +258,17 @@ def _box_of(region, size_mm: tuple[float, float, float]) -> Box | None:
     return Box(center_ras=tuple((low + high) / 2), size_mm=tuple(high - low))
 
 
-def _landmarks_of(fixed, moving) -> tuple[dict | None, dict | None]:
+def _landmarks_of(fixed, moving, below=None) -> tuple[dict | None, dict | None]:
     """Points by name in the world; only those that both nodes have."""
     if fixed is None and moving is None:
         return None, None
     if fixed is None or moving is None:
         raise InputError("landmarks are given in one scan only", remedy="Mark the same points in both, or in neither")
-    return points_by_name(fixed), points_by_name(moving)
+    return points_by_name(fixed), points_by_name(moving, below)
 
 
-def points_by_name(markups) -> dict[str, np.ndarray]:
-    """Defined control points of a markups node in world RAS.
+def points_by_name(markups, below=None) -> dict[str, np.ndarray]:
+    """Defined control points of a markups node in world RAS; of a node under ``below``, as they are without it.
 
     Slicer names new points "<list>-1", "<list>-2", ...: of such names only the number counts, so that two lists fit.
 
@@ -260,6 +276,7 @@ def points_by_name(markups) -> dict[str, np.ndarray]:
         InputError: two points of the same name.
     """
     points: dict[str, np.ndarray] = {}
+    to_world = matrix_below(markups, below)
     for index in range(markups.GetNumberOfControlPoints()):
         if markups.GetNthControlPointPositionStatus(index) != markups.PositionDefined:
             continue
@@ -269,5 +286,6 @@ def points_by_name(markups) -> dict[str, np.ndarray]:
             raise InputError(
                 f"two points are called {label}", where=f"landmarks {markups.GetName()}", remedy="Rename one"
             )
-        points[name] = np.array(markups.GetNthControlPointPositionWorld(index))
+        own = np.array(markups.GetNthControlPointPosition(index))
+        points[name] = to_world[:3, :3] @ own + to_world[:3, 3]
     return points

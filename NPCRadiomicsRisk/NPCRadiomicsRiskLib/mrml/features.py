@@ -49,6 +49,8 @@ class FeaturesResult:
     features: of each region, by its name.
     edges, densities: the histograms on one intensity scale.
     image, masks: what was measured, on the image's grid.
+    compared: the same with gray levels shared by the regions where ``features`` has each region's own, or the other way
+        round; None unless asked for.
     """
 
     features: dict[str, RegionFeatures]
@@ -59,6 +61,7 @@ class FeaturesResult:
     outputs: FeatureOutputs
     image: Image
     masks: dict[str, np.ndarray]
+    compared: dict[str, RegionFeatures] | None = None
 
 
 class FeaturesJob:
@@ -67,6 +70,8 @@ class FeaturesJob:
     Args:
         volume: the pre-treatment scan.
         regions: by name (GTVr, GTVnr): segmentation node and segment ID.
+        compare_levels: compute once more with gray levels shared by the regions if ``settings`` gives each its own, or
+            the other way round.
 
     Raises:
         InputError: anything that cannot be used; the sentence says what, where and what to do.
@@ -79,6 +84,7 @@ class FeaturesJob:
         settings: TextureSettings | None = None,
         *,
         different_patients: bool = False,
+        compare_levels: bool = False,
     ):
         if not regions:
             raise InputError("no region is given", remedy="Choose at least one segment")
@@ -96,15 +102,29 @@ class FeaturesJob:
             if found.outside_fraction > 0.005
         ]
         self._features: dict[str, RegionFeatures] | None = None
+        self._compare_levels, self._compared = compare_levels, None
 
     def steps(self) -> Generator[float, None, None]:
         """Compute, yielding the fraction done. Touches no node."""
-        self._features = yield from steps_of(
-            lambda progress: texture_panel(
-                self._image.array, self._masks, self._image.spacing_mm_kji, self.settings, progress=progress
+        share = 0.5 if self._compare_levels else 1.0
+        self._features = yield from self._panel(self.settings, 0.0, share)
+        if self._compare_levels:
+            other = replace(self.settings, levels_shared=not self.settings.levels_shared)
+            self._compared = yield from self._panel(other, share, share)
+        yield 1.0
+
+    def _panel(self, settings: TextureSettings, done: float, share: float):
+        """One run, as a part of all that is to be done."""
+        image = self._image
+        return steps_of(
+            lambda report: texture_panel(
+                image.array,
+                self._masks,
+                image.spacing_mm_kji,
+                settings,
+                progress=lambda fraction: report(done + share * fraction),
             )
         )
-        yield 1.0
 
     def run(
         self, outputs: FeatureOutputs | None = None, progress: Callable[[float], None] | None = None
@@ -127,7 +147,7 @@ class FeaturesJob:
         name, sibling = self._image.name, self._volume
         with removed_on_failure():
             outputs.table = write_table(
-                feature_columns(self._features), f"{name} sub-region features", outputs.table, sibling
+                feature_columns(self._features, self._compared), f"{name} sub-region features", outputs.table, sibling
             )
             outputs.histogram_table = write_table(
                 histogram_columns(edges, densities), f"{name} histograms", outputs.histogram_table, sibling
@@ -137,8 +157,9 @@ class FeaturesJob:
             f"{region}: {warning}" for region, found in self._features.items() for warning in found.warnings
         ]
         return FeaturesResult(
-            self._features, self.settings, edges, densities, tuple(warnings), outputs, self._image, self._masks
-        )
+            self._features, self.settings, edges, densities, tuple(warnings), outputs, self._image, self._masks,
+            self._compared,
+        )  # fmt: skip
 
     def _write_chart(self, outputs: FeatureOutputs, regions: list[str]):
         name = self._image.name
@@ -156,8 +177,14 @@ class FeaturesJob:
         return chart
 
 
-def feature_columns(features: Mapping[str, RegionFeatures]) -> dict[str, list]:
-    """One row per feature; the difference is GTVr - GTVnr, as in the paper."""
+def feature_columns(
+    features: Mapping[str, RegionFeatures], compared: Mapping[str, RegionFeatures] | None = None
+) -> dict[str, list]:
+    """One row per feature; the difference is GTVr - GTVnr, as in the paper.
+
+    Args:
+        compared: the same with the other kind of gray levels (each region's own, or shared).
+    """
     columns: dict[str, list] = {
         "Feature": [feature.name for feature in FEATURES],
         "Meaning": [feature.label for feature in FEATURES],
@@ -167,6 +194,10 @@ def feature_columns(features: Mapping[str, RegionFeatures]) -> dict[str, list]:
     if GTVR in features and GTVNR in features:
         recurrent, other = features[GTVR].values, features[GTVNR].values
         columns["GTVr - GTVnr"] = [_known(recurrent[feature.name] - other[feature.name]) for feature in FEATURES]
+        if compared is not None:
+            recurrent, other = compared[GTVR].values, compared[GTVNR].values
+            columns["The same with other levels"] = [_known(recurrent[f.name] - other[f.name]) for f in FEATURES]
+            columns["Same direction"] = [direction_holds(features, compared, f.name) for f in FEATURES]
     columns["Significant in Akram 2020"] = [feature.name in PUBLISHED_SIGNIFICANT for feature in FEATURES]
     columns["Definition"] = [feature.definition for feature in FEATURES]
     columns["Remark"] = [
@@ -175,6 +206,20 @@ def feature_columns(features: Mapping[str, RegionFeatures]) -> dict[str, list]:
         for feature in FEATURES
     ]  # fmt: skip
     return columns
+
+
+def direction_of(features: Mapping[str, RegionFeatures], name: str) -> int | None:
+    """Sign of GTVr - GTVnr of a feature; None where one has no value."""
+    difference = features[GTVR].values[name] - features[GTVNR].values[name]
+    return int(np.sign(difference)) if np.isfinite(difference) else None
+
+
+def direction_holds(
+    features: Mapping[str, RegionFeatures], compared: Mapping[str, RegionFeatures], name: str
+) -> bool | None:
+    """Whether the difference has one sign with each region's own levels and with shared ones; None if not known."""
+    first, second = direction_of(features, name), direction_of(compared, name)
+    return None if first is None or second is None else first == second
 
 
 def histogram_columns(edges: np.ndarray, densities: Mapping[str, np.ndarray]) -> dict[str, list]:

@@ -32,7 +32,7 @@ def read_one(path: Path | str, storage_class: str, modality: str, what: str) -> 
     if len(fitting) > 1:
         names = ", ".join(file.name for file in fitting[:8])
         raise InputError(
-            f"{len(fitting)} files are a {what} ({names})", where=Path(path).name, remedy="Name the one to read"
+            f"{len(fitting)} {what}s are in it ({names})", where=Path(path).name, remedy="Name the one to read"
         )
     if not fitting:
         kinds = sorted(
@@ -46,6 +46,12 @@ def read_one(path: Path | str, storage_class: str, modality: str, what: str) -> 
     return fitting[0], read_dataset(fitting[0])
 
 
+def modality_of(path: Path | str) -> str:
+    """"RTSTRUCT", "RTDOSE", "MR", ... of a DICOM file, or of the first in a folder; "" for anything else."""
+    found = find_files(path)
+    return first_text([read_dataset(found.dicom[0], headers_only=True)], "Modality").upper() if found.dicom else ""
+
+
 def read_dataset(file: Path, *, only: list[str] | None = None, pixels: bool = True) -> Dataset:
     """Raises InputError if it is damaged.
 
@@ -56,7 +62,10 @@ def read_dataset(file: Path, *, only: list[str] | None = None, pixels: bool = Tr
         source = BytesIO(gzip.decompress(file.read_bytes())) if is_gzip(file) else str(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's on odd values; those that matter are checked
-            return pydicom.dcmread(source, force=True, specific_tags=only, stop_before_pixels=not pixels)
+            dataset = pydicom.dcmread(source, force=True, specific_tags=only, stop_before_pixels=not pixels)
+            for _ in dataset.iterall():  # pydicom decodes an element when it is asked for: damage shows here, not later
+                pass
+            return dataset
     except READ_ERRORS as error:
         raise InputError(
             "the DICOM file is damaged or incomplete", where=file.name, remedy="Export or copy it again"
@@ -67,3 +76,27 @@ def _is_kind(dataset: Dataset, storage_class: str, modality: str) -> bool:
     return first_text([dataset], "SOPClassUID") == storage_class or (
         not first_text([dataset], "SOPClassUID") and first_text([dataset], "Modality") == modality
     )
+
+
+def is_one(path: Path | str, storage_class: str, modality: str) -> bool:
+    """Whether a file is of this kind; False for folders, other formats and what cannot be read."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    try:
+        return any(
+            _is_kind(read_dataset(file, only=_KIND, pixels=False), storage_class, modality)
+            for file in find_files(path).dicom
+        )
+    except InputError:
+        return False
+
+
+def check_frame(own_uid: str, image_uid: str | None, where: str) -> None:
+    """Raises InputError if two frames of reference are known and differ."""
+    if own_uid and image_uid and own_uid != image_uid:
+        raise InputError(
+            "it lies in another frame of reference than the image",
+            where=where,
+            remedy="Give the transform from the images it was planned on to this image",
+        )

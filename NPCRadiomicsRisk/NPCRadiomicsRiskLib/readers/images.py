@@ -43,7 +43,7 @@ class Volume:
         n_not_finite: voxels that are no number.
         frame_of_reference_uid, series_uid: of DICOM, else None.
         modality: "MR", "CT", ...; None if not told.
-        patient: fingerprint, None if nothing tells.
+        patient_fingerprint: of the PatientID; None if nothing tells.
     """
 
     array: np.ndarray
@@ -54,7 +54,7 @@ class Volume:
     frame_of_reference_uid: str | None = None
     series_uid: str | None = None
     modality: str | None = None
-    patient: str | None = None
+    patient_fingerprint: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -195,7 +195,7 @@ def _dicom_volume(paths: list[Path], name: str) -> Volume:
         frame_of_reference_uid=(frames.pop() or None) if len(frames) == 1 else None,
         series_uid=series.pop() or None,
         modality=modality or None,
-        patient=patient_fingerprint([path for path, _ in gray]),
+        patient_fingerprint=patient_fingerprint([path for path, _ in gray]),
         warnings=("Its images have different frames of reference.",) if len(frames) > 1 else (),
     )
 

@@ -17,7 +17,7 @@ from NPCResponseLib.readers import patient_fingerprint
 from NPCResponseLib.readers.dicom_values import first_number, first_text, whole
 
 from ..contours import RasterizedContours, rasterize
-from .dicom_rt import read_one
+from .dicom_rt import check_frame, is_one, read_one
 
 STORAGE_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _PLANAR = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -54,14 +54,14 @@ class RtStructures:
         structures: in the order of the file, also those without contours.
         frame_of_reference_uid: of the planning images; "" if there are several or none is told.
         series_uids: of the images that it was drawn on.
-        patient: fingerprint, see ``patient_fingerprint``.
+        patient_fingerprint: of the PatientID, see ``NPCResponseLib.readers``.
     """
 
     structures: tuple[Structure, ...]
     frame_of_reference_uid: str
     series_uids: tuple[str, ...]
     label: str
-    patient: str | None
+    patient_fingerprint: str | None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -98,6 +98,19 @@ class RtStructures:
             )
         return drawn[0]
 
+    def check_frame(self, image_frame_uid: str | None) -> None:
+        """Raises InputError if the image is known to lie in another frame of reference."""
+        check_frame(self.frame_of_reference_uid, image_frame_uid, "structure set")
+
+    def mask_of(self, name: str, shape_kji: tuple[int, int, int], ijk_to_ras: np.ndarray, **options) -> np.ndarray:
+        """The structure of that name as a bool mask; options as of ``rasterized``."""
+        return rasterized(self.named(name), shape_kji, ijk_to_ras, **options).mask
+
+
+def is_structure_set(path: Path | str) -> bool:
+    """Whether a file is an RT structure set."""
+    return is_one(path, STORAGE_CLASS, "RTSTRUCT")
+
 
 def read_structures(path: Path | str) -> RtStructures:
     """Read a structure set: a file, or a folder that holds exactly one.
@@ -126,7 +139,7 @@ def read_structures(path: Path | str) -> RtStructures:
         frame_of_reference_uid=frames[0] if len(frames) == 1 else "",
         series_uids=_series_of(dataset),
         label=first_text([dataset], "StructureSetLabel"),
-        patient=patient_fingerprint(file),
+        patient_fingerprint=patient_fingerprint(file),
         warnings=("Its structures have several frames of reference.",) if len(frames) > 1 else (),
     )
 
@@ -161,13 +174,8 @@ def rasterized(
     Raises:
         InputError: another frame of reference and no transform; contours that cannot be used, or none on the grid.
     """
-    own = structure.frame_of_reference_uid
-    if to_grid_ras is None and own and grid_frame_uid and own != grid_frame_uid:
-        raise InputError(
-            "it was drawn in another frame of reference than the image",
-            where=f"structure {structure.name}",
-            remedy="Give the transform from the images it was drawn on to this image",
-        )
+    if to_grid_ras is None:
+        check_frame(structure.frame_of_reference_uid, grid_frame_uid, f"structure {structure.name}")
     found = rasterize(
         structure.contours_ras,
         shape_kji,

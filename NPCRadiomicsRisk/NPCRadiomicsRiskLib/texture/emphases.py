@@ -9,7 +9,8 @@ def emphases(matrix: Matrix, *, toolbox: bool) -> dict[str, float]:
     """The features of a matrix of levels g against lengths or sizes r, with p = matrix / sum, by neutral names.
 
     short = sum p / r^2; long = sum p r^2; low = sum p / g^2; high = sum p g^2, and their products;
-    level_nonuniformity = sum over g of (sum over r of p)^2, and the same over r. percentage = entries over voxels = 1 / sum p r.
+    level_nonuniformity = sum over g of (sum over r of p)^2, and the same over r;
+    percentage = entries over voxels = 1 / sum p r.
 
     Args:
         toolbox: variances are those of the cells g p and r p over all cells of the matrix, empty ones too; else those

@@ -34,3 +34,26 @@ def intensity_features(values: np.ndarray, *, toolbox: bool) -> dict[str, float]
         "Hyperskewness": standardized[2],
         "Hyperflatness": standardized[3],
     }
+
+
+def level_features(values: np.ndarray, n_bins: int) -> dict[str, float]:
+    """The TextureToolbox' own three: population moments of the number (1..n_bins) of n equal bins, kurtosis less 3.
+
+    They are not in the panel.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+    if not high > low:
+        return {"Variance": 0.0, "Skewness": np.nan, "Kurtosis": np.nan}
+    half = (high - low) / n_bins / 2
+    centers = np.linspace(low + half, high - half, n_bins)
+    # A value on the border of two bins belongs to the lower one, as in MATLAB's hist.
+    bins = np.searchsorted((centers[1:] + centers[:-1]) / 2, values, side="left")
+    p, number = np.bincount(bins, minlength=n_bins) / len(values), np.arange(1, n_bins + 1)
+    d = number - (number * p).sum()
+    variance = float((d**2 * p).sum())
+    return {
+        "Variance": variance,
+        "Skewness": float((d**3 * p).sum() / variance**1.5),
+        "Kurtosis": float((d**4 * p).sum() / variance**2 - 3),
+    }

@@ -11,7 +11,8 @@ Two definitions (Amadasun & King 1989, IEEE Trans Syst Man Cybern 19:1264, in bo
   levels: 0 here, the inverse of a rounding error there.
 * "toolbox": the software of the sub-region paper (shared research/radiomics.md, section 1.2). Neighbors weigh 1 over
   their distance in voxels; a voxel without a neighbor is left out; eps is added to the divisors of Coarseness and
-  Strength, and where 0 is divided by 0 the value is missing.
+  Strength, and where Busyness or Contrast is 0 / 0, or Coarseness has no voxel to go by, the value is
+  missing.
 """
 
 import itertools
@@ -151,12 +152,15 @@ class _Tones:
     def feature(self, name: str, definition: str) -> np.ndarray:
         """Values (neighborhoods,) by the definition; NaN where the toolbox divides 0 by 0."""
         above, below = getattr(self, f"_{name.lower()}")()
-        if definition == "toolbox":
-            below = below + (EPSILON if name in ("Coarseness", "Strength") else 0)
-            missing = (self.total == 0) if name in ("Coarseness", "Strength") else (self.total == 0) | (below == 0)
-            return np.where(missing, np.nan, above / np.where(missing, 1, below))
-        in_their_place = 1e6 if name == "Coarseness" else 0.0
-        return np.where(below == 0, in_their_place, above / np.where(below == 0, 1, below))
+        if definition == "toolbox" and name in ("Coarseness", "Strength"):
+            below = below + EPSILON
+        # Without any voxel that counts, these two sums over pairs are 0 in both.
+        if definition == "pyradiomics" or name in ("Complexity", "Strength"):
+            in_their_place = 1e6 if name == "Coarseness" else 0.0
+        else:
+            in_their_place = np.nan
+        missing = (below == 0) | (self.total == 0)
+        return np.where(missing, in_their_place, above / np.where(missing, 1, below))
 
     def _coarseness(self):
         n = np.maximum(self.total, 1)
@@ -170,7 +174,7 @@ class _Tones:
         return spread * self.sum_s / n, (self.n_levels * (self.n_levels - 1.0))
 
     def _busyness(self):
-        """sum_ij |i p_i - j p_j| over sorted i n_i: each is added and taken away as often as others lie below and above."""
+        """sum_ij |i p_i - j p_j| over sorted i n_i: added for each level below and taken away for each above."""
         products = self._padded(self.i * self.n, np.iinfo(np.int64).max)
         products.sort(axis=1)
         rank = np.arange(products.shape[1])

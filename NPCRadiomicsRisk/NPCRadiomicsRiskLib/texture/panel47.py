@@ -189,7 +189,7 @@ def _checked(volume, regions, spacing_mm_kji, settings) -> tuple[np.ndarray, dic
         raise InputError(f"the spacing must be three positive numbers in mm, found {tuple(spacing_mm_kji)}")
     if settings.resampling == "toolbox" and abs(spacing_mm_kji[1] / spacing_mm_kji[2] - 1) > 1e-3:
         raise InputError(
-            f"the pixels are not square ({spacing_mm_kji[1]:g} x {spacing_mm_kji[2]:g} mm): the toolbox cannot resample",
+            f"the pixels are not square ({spacing_mm_kji[1]:g} x {spacing_mm_kji[2]:g} mm), and the toolbox knows no such",
             where="texture",
             remedy="Choose the corrected resampling",
         )
@@ -303,6 +303,8 @@ def _features(
         families["GLRLM"] = run_length_features(matrices.glrlm, toolbox=toolbox)
         families["GLSZM"] = size_zone_features(matrices.glszm, toolbox=toolbox)
         families["NGTDM"] = tone_difference_features(matrices.ngtdm)
+    elif toolbox and settings.quantization != "lloyd":  # which is no answer but an error for a constant region
+        families["NGTDM"] = tone_difference_features(ToneDifferences(np.zeros(1), np.zeros(1)))
     values = {name: float(families.get(f.family, {}).get(f.short_name, np.nan)) for name, f in _by_name()}
     why = CONSTANT if not levels.any() else NO_NEIGHBORS
     n_present = len(np.unique(levels[levels > 0]))

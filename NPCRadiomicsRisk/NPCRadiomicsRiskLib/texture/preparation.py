@@ -17,7 +17,7 @@ class PreparedRegion:
     """A region after preparation.
 
     Attributes:
-        mask: bool KJI on a grid that may be cropped. With resampling "corrected" or "none" all regions of a call share it.
+        mask: bool KJI on a grid that may be cropped. With resampling "corrected" or "none" all regions share it.
         image: float64 KJI, the image on that grid.
         n_native: voxels as given; n_outliers: of them left out.
         voxel_mm_kji: size after preparation.

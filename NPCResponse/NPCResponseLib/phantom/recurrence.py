@@ -23,6 +23,7 @@ from .tissue import tissue_table
 
 LARGEST_POSE_DEG, LARGEST_POSE_MM = 15.0, 20.0
 LARGEST_NECK_DEG = 6.0  # of the cohort's patients
+LARGEST_DIFFERENCE = 2.0
 TUMOR = REGION_NAMES.index("viable_tumor")
 N_SUBSLICES = 4  # parts of a slice that are averaged, so that surfaces are blurred as in a thick slice
 
@@ -49,8 +50,10 @@ _RECURRENCE_SIGNAL = {
 RECURRENCE_SCALE = 0.37  # another scanner, another scale
 BIAS = 0.18  # natural logarithm of the receive coil's shading, about this much per 100 mm
 
+# Recurrent tumor enhances more and is finer and more even: the seven features of Akram et al. 2020, table 2, differ as
+# printed there. (Most of them do so already because GTVr is the smaller part: see texture_difference=0.)
 NONRECURRENT = SubregionTexture(mean=700, sd=120, correlation_length_mm=5.0, fine_length_mm=1.2, fine_share=0.35)
-RECURRENT = SubregionTexture(mean=770, sd=75, correlation_length_mm=5.0, fine_length_mm=1.2, fine_share=0.35)
+RECURRENT = SubregionTexture(mean=770, sd=80, correlation_length_mm=4.0, fine_length_mm=1.0, fine_share=0.6)
 REGROWN = SubregionTexture(mean=760, sd=60, correlation_length_mm=4.0, fine_length_mm=1.5, fine_share=0.3)
 
 
@@ -209,8 +212,11 @@ def default_recurrence_grid() -> PhantomGrid:
 def _check(snr, texture_difference, recurrent_share, outside_share, n_subslices) -> None:
     if snr is not None and not (math.isfinite(snr) and snr > 0):
         raise InputError(f"the signal-to-noise ratio must be a positive number, found {snr:g}", where="phantom")
-    if not 0 <= texture_difference <= 2:
-        raise InputError(f"the texture difference goes from 0 to 2, found {texture_difference:g}", where="phantom")
+    if not 0 <= texture_difference <= LARGEST_DIFFERENCE:
+        raise InputError(
+            f"the texture difference goes from 0 to {LARGEST_DIFFERENCE:g}, found {texture_difference:g}",
+            where="phantom",
+        )
     if not 0.02 <= recurrent_share <= 0.8:
         raise InputError(f"GTVr takes 2 % to 80 % of GTV, found {recurrent_share:.0%}", where="phantom")
     if not 0 <= outside_share <= 0.5:
@@ -290,10 +296,16 @@ def observed(landmarks_ras: Mapping[str, np.ndarray], sd_mm: float, seed: int = 
     return {name: point + rng.normal(scale=sd_mm, size=3) for name, point in landmarks_ras.items()}
 
 
-def simulate_recurrence_cohort(n: int = 14, seed: int = 0, **options) -> Iterator[PhantomRecurrence]:
-    """Patients whose tumors, recurrences and positions differ; options as of simulate_recurrence.
+def simulate_recurrence_cohort(
+    n: int = 14, seed: int = 0, *, texture_difference: float = 1.0, **options
+) -> Iterator[PhantomRecurrence]:
+    """Patients whose tumors, textures, recurrences and positions differ.
 
     Every patient is the same whatever ``n`` is.
+
+    Args:
+        texture_difference: on average; patients have half of it to one and a half. 0 is 0 for all.
+        options: as of simulate_recurrence, the same for all patients.
     """
     for number in range(n):
         rng = np.random.default_rng([seed, number, 28])
@@ -303,5 +315,11 @@ def simulate_recurrence_cohort(n: int = 14, seed: int = 0, **options) -> Iterato
             "recurrent_share": math.exp(rng.uniform(math.log(0.1), math.log(0.5))),
             "outside_share": rng.uniform(0.02, 0.15),
             "neck_deg": rng.uniform(-LARGEST_NECK_DEG, LARGEST_NECK_DEG),
+            "texture_difference": min(texture_difference * rng.uniform(0.5, 1.5), LARGEST_DIFFERENCE),
         }
+        brightness, contrast = np.exp(rng.normal(0, (0.06, 0.2)))
+        drawn["texture"] = tuple(
+            replace(texture, mean=brightness * texture.mean, sd=contrast * texture.sd)
+            for texture in (NONRECURRENT, RECURRENT)
+        )
         yield simulate_recurrence(seed=int(rng.integers(2**31)), **(drawn | options))

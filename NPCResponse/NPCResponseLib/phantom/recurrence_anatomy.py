@@ -10,7 +10,7 @@ from .anatomy import Anatomy, Ellipsoid, Part, healthy_anatomy
 from .grid import rotation_about
 
 PIVOT_RAS = (0.0, -25.0, -20.0)  # the head turns about the upper spine
-STEP_MM = 0.8  # of the points that volumes and the truths of sub-regions are counted on
+STEP_MM = 1.0  # of the points that volumes and the truths of sub-regions are counted on
 NECK_BELOW_S, NECK_BEHIND_A = -29.0, 5.0  # centers of shapes that bend with the neck; the jaw does not
 COARSE_STEP_MM = 2.0  # of those that a place is chosen by
 N_TRIES = 150

@@ -1,0 +1,186 @@
+"""Reading one region, and what is told of it in the layout of the toolbox' reference values."""
+
+import contextlib
+import math
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from NPCResponseLib import __version__
+from NPCResponseLib.errors import InputError
+
+from ..texture.histogram import level_features
+from ..texture.panel47 import FEATURES, RegionFeatures, TextureSettings
+from ..texture.region_levels import Matrix
+
+SAME_GRID_MM = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Attributes:
+    volume, mask: KJI on one grid.
+    spacing_mm_kji: slice, row, column.
+    """
+
+    volume: np.ndarray
+    mask: np.ndarray
+    spacing_mm_kji: tuple[float, float, float]
+    warnings: tuple[str, ...] = ()
+
+
+def read_region(
+    volume: Path, mask: Path, segment: str, *, pixel_width_mm: float | None, slice_spacing_mm: float | None
+) -> Region:
+    """An image and a region on its grid.
+
+    Raises:
+        InputError: files that cannot be read, of different grids, or NPZ without spacing.
+    """
+    if volume.suffix.lower() == ".npz" or mask.suffix.lower() == ".npz":
+        return _read_npz(volume, mask, pixel_width_mm, slice_spacing_mm)
+    from ..readers.images import read_volume
+    from ..readers.segmentations import read_mask
+
+    image = read_volume(volume)
+    region = read_mask(mask, segment or None)
+    if region.array.shape != image.array.shape or not np.allclose(
+        region.ijk_to_ras, image.ijk_to_ras, atol=SAME_GRID_MM
+    ):
+        raise InputError(
+            "the mask lies on another grid than the image", where=str(mask), remedy="Resample it to the image first"
+        )
+    k, j, i = image.spacing_mm_kji
+    spacing = (slice_spacing_mm or k, pixel_width_mm or j, pixel_width_mm or i)
+    return Region(image.array, region.array, spacing, (*image.warnings, *region.warnings))
+
+
+def _read_npz(volume: Path, mask: Path, pixel_width_mm: float | None, slice_spacing_mm: float | None) -> Region:
+    if pixel_width_mm is None or slice_spacing_mm is None:
+        raise InputError(
+            "an NPZ file does not tell its spacing",
+            where=str(volume),
+            remedy="Add --pixel-width-mm and --slice-spacing-mm",
+        )
+    image, region = _array(volume, "volume"), _array(mask, "mask")
+    if image.shape != region.shape:
+        raise InputError(f"the mask has shape {region.shape} and the image {image.shape}", where=str(mask))
+    spacing = (slice_spacing_mm, pixel_width_mm, pixel_width_mm)
+    return Region(image.transpose(2, 0, 1), region.transpose(2, 0, 1) != 0, spacing)
+
+
+def _array(path: Path, name: str) -> np.ndarray:
+    if path.suffix.lower() != ".npz":
+        raise InputError("image and mask must both be NPZ, or neither", where=str(path))
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if name not in arrays:
+                raise InputError(f"it has no array {name!r}", where=str(path), remedy=f"It has: {', '.join(arrays)}")
+            array = arrays[name]
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError("this is no NPZ file", where=str(path), remedy="Save it again") from error
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.dtype.kind not in "biuf":
+        raise InputError(
+            f"the array {name} must be rows x columns x slices of numbers, found {array.dtype} {array.shape}",
+            where=str(path),
+        )
+    return array
+
+
+def summarize(found: RegionFeatures, settings: TextureSettings, region: Region) -> dict:
+    """Plain JSON values; features by family under the names of the reference values."""
+    families: dict[str, dict] = {"Histogram": _histogram(found), "Global": _global(found, settings)}
+    for feature in FEATURES:
+        if feature.family != "Intensity":
+            families.setdefault(feature.family, {})[feature.short_name] = found.values[feature.name]
+    present = found.levels[found.levels > 0]
+    return {
+        "software": {"name": "NPCImaging", "version": __version__},
+        "research_use_only": True,
+        "panel": "toolbox47",
+        "settings": {**vars(settings), "spacing_mm_kji": list(region.spacing_mm_kji)},
+        "mask_voxels": found.n_native_voxels,
+        "outlier_voxels": found.n_outliers,
+        "roi_voxels_after_prepare": found.n_voxels,
+        "volume_cm3": found.volume_cm3,
+        "voxel_size_mm_kji": list(found.voxel_size_mm),
+        "quantized_shape": _row_column_slice(found.prepared.mask.shape),
+        "levels_present": found.n_levels_present,
+        "level_min_max": [int(present.min()), int(present.max())] if present.size else None,
+        "features": {family: _finite(values) for family, values in families.items()},
+        "refused": found.refused,
+        "definitions": {feature.name: feature.definition for feature in FEATURES},
+        "warnings": [*region.warnings, *found.warnings],
+    }
+
+
+def _histogram(found: RegionFeatures) -> dict[str, float]:
+    names = {f.short_name: f.short_name.lower() for f in FEATURES if f.family == "Intensity"}
+    values = {lower: found.values[f"Intensity_{name}"] for name, lower in names.items()}
+    return {"n": float(found.n_voxels), **values, "variance_pop": float(np.var(found.intensities))}
+
+
+def _global(found: RegionFeatures, settings: TextureSettings) -> dict[str, float]:
+    return level_features(found.intensities, settings.n_levels)
+
+
+def _finite(values: Mapping[str, float]) -> dict:
+    """What JSON cannot hold is null, and listed."""
+    missing = {
+        name: "nan" if math.isnan(value) else "inf" for name, value in values.items() if not math.isfinite(value)
+    }
+    return {name: None if name in missing else value for name, value in values.items()} | {"_nonfinite": missing}
+
+
+def _row_column_slice(shape_kji: tuple[int, ...]) -> list[int]:
+    return [shape_kji[1], shape_kji[2], shape_kji[0]]
+
+
+def write_quantized(found: RegionFeatures, path: Path) -> None:
+    """quantized uint16, 0 outside; prepared float64, NaN outside. Rows, columns, slices."""
+    mask = found.prepared.mask
+    quantized = np.zeros(mask.shape, dtype=np.uint16)
+    quantized[mask] = found.levels
+    prepared = np.where(mask, found.prepared.image, np.nan)
+    with written_aside(path) as aside, aside.open("wb") as stream:
+        np.savez_compressed(stream, quantized=quantized.transpose(1, 2, 0), prepared=prepared.transpose(1, 2, 0))
+
+
+def write_matrices(found: RegionFeatures, path: Path) -> None:
+    """Entries with rows and columns from 0; NGTDM and countValid dense."""
+    arrays: dict[str, np.ndarray] = {}
+    matrices = found.matrices
+    for name, matrix in (("GLCM", matrices.glcm), ("GLRLM", matrices.glrlm), ("GLSZM", matrices.glszm)):
+        if matrix is not None:
+            arrays |= {f"{name}_{part}": array for part, array in _entries(matrix).items()}
+    if matrices.ngtdm is not None:
+        arrays |= {"NGTDM": matrices.ngtdm.sums, "countValid": matrices.ngtdm.counts}
+    with written_aside(path) as aside, aside.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def _entries(matrix: Matrix) -> dict[str, np.ndarray]:
+    return {
+        "rows": (matrix.rows - 1).astype(np.int32),
+        "cols": (matrix.columns - 1).astype(np.int32),
+        "vals": matrix.values,
+        "shape": np.array(matrix.shape),
+    }
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A path in a folder beside; what is written there is moved into place if all went well."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".npc-", dir=path.resolve().parent) as folder:
+            aside = Path(folder) / path.name
+            yield aside
+            aside.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror or error})", where=str(path)) from error

@@ -1,0 +1,33 @@
+"""What slice views show: layers and the place to look at. Without a main window nothing happens."""
+
+import slicer
+
+
+def showLayers(background, foreground=None, opacity: float = 0.0, focusRas=()) -> None:
+    """An image in all slice views, perhaps with another over it."""
+    slicer.util.setSliceViewerLayers(
+        background=background, foreground=foreground, foregroundOpacity=opacity, fit=slicer.app.layoutManager() is not None
+    )
+    lookAt(focusRas)
+
+
+def lookAt(pointRas) -> None:
+    """Bring a world point (RAS, mm) into all slice views; an empty one leaves them."""
+    if len(pointRas) == 3:
+        slicer.vtkMRMLSliceNode.JumpAllSlices(
+            slicer.mrmlScene, *pointRas, slicer.vtkMRMLSliceNode.CenteredJumpSlice
+        )
+
+
+def compositesShowing(foreground) -> list:
+    """The slice views (composite nodes) that have a volume, or None, in front."""
+    if foreground is None:
+        return []
+    scene, name = slicer.mrmlScene, "vtkMRMLSliceCompositeNode"
+    composites = [scene.GetNthNodeByClass(n, name) for n in range(scene.GetNumberOfNodesByClass(name))]
+    return [composite for composite in composites if composite.GetForegroundVolumeID() == foreground.GetID()]
+
+
+def setOpacity(foreground, opacity: float) -> None:
+    for composite in compositesShowing(foreground):
+        composite.SetForegroundOpacity(opacity)

@@ -50,6 +50,28 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801 - named as in the .
         painter.drawText(header.adjusted(8, 0, 0, 0), QtCore.Qt.AlignVCenter, f"{arrow}  {self.property('text')}")
 
 
+class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
+    """A slider, and a spin box with its value."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._slider, self._box = QtWidgets.QSlider(QtCore.Qt.Horizontal, self), QtWidgets.QDoubleSpinBox(self)
+        layout.addWidget(self._slider)
+        layout.addWidget(self._box)
+
+    def showEvent(self, event):
+        low, high, value = (float(self.property(name) or 0) for name in ("minimum", "maximum", "value"))
+        self._slider.setRange(0, 100)
+        self._slider.setValue(round(100 * (value - low) / max(high - low, 1e-9)))
+        self._box.setDecimals(int(self.property("decimals") or 0))
+        self._box.setRange(low, high)
+        self._box.setSuffix(self.property("suffix") or "")
+        self._box.setValue(value)
+        super().showEvent(event)
+
+
 class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
     mrmlSceneChanged = QtCore.Signal("vtkMRMLScene*")
 
@@ -89,6 +111,7 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):  # noqa: N801
 
 STAND_INS = (
     ctkCollapsibleButton,
+    ctkSliderWidget,
     qMRMLWidget,
     qMRMLNodeComboBox,
     qMRMLCheckableNodeComboBox,

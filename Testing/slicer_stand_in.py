@@ -115,11 +115,12 @@ class QLineEdit(Widget):
 class QPushButton(Widget):
     def __init__(self):
         super().__init__()
-        self.text, self.checkable = "", False
+        self.text, self.checkable, self.checked = "", False, False
 
     def click(self) -> None:
         if self.enabled:
-            self.clicked.emit(False)
+            self.checked = self.checkable and not self.checked
+            self.clicked.emit(self.checked)
 
 
 class QCheckBox(Widget):
@@ -128,6 +129,11 @@ class QCheckBox(Widget):
         self.text, self._checked = "", False
 
     checked = valueProperty("checked", "stateChanged", lambda _box, value: bool(value))
+
+    def click(self) -> None:
+        if self.enabled:
+            self.checked = not self.checked
+            self.clicked.emit(self.checked)
 
 
 class QComboBox(Widget):
@@ -162,6 +168,10 @@ class QDoubleSpinBox(Widget):
     value = valueProperty(
         "value", "valueChanged", lambda box, value: round(min(max(value, box.minimum), box.maximum), box.decimals)
     )
+
+
+class SliderWidget(QDoubleSpinBox):
+    """ctkSliderWidget: a slider with a spin box."""
 
 
 class QSpinBox(Widget):
@@ -389,6 +399,7 @@ QT_CLASSES = (
 )  # fmt: skip
 UI_CLASSES = {cls.__name__: cls for cls in QT_CLASSES} | {
     "ctkCollapsibleButton": CollapsibleButton,
+    "ctkSliderWidget": SliderWidget,
     "qMRMLNodeComboBox": NodeComboBox,
     "qMRMLCheckableNodeComboBox": type("qMRMLCheckableNodeComboBox", (CheckableNodeComboBox,), {}),
     "qMRMLSegmentSelectorWidget": SegmentSelector,
@@ -421,6 +432,8 @@ def widgets_of(ui_path: Path) -> types.SimpleNamespace:
                 widget.nodeTypes = [name.text for name in item.iter("string")]
             elif item.get("name") == "showChildNodeTypes":
                 widget.showChildNodeTypes = value == "true"
+            elif item.get("name") == "checkable":
+                widget.checkable = value == "true"
             elif item.get("name") in ("minimum", "maximum", "singleStep", "decimals"):
                 setattr(widget, item.get("name"), float(value) if "." in value else int(value))
         setattr(ui, element.get("name"), widget)
@@ -439,6 +452,7 @@ def install(monkeypatch, slicer_source: Path | None = None) -> EventQueue:
         setattr(qt, cls.__name__, cls)
     qt.QTimer = types.SimpleNamespace(singleShot=queue.singleShot)
     qt.QTableWidgetItem = QTableWidgetItem
+    ctk.ctkSliderWidget = SliderWidget
     qt.Qt = types.SimpleNamespace(Checked=2, Unchecked=0)
     monkeypatch.setitem(sys.modules, "qt", qt)
     monkeypatch.setitem(sys.modules, "ctk", ctk)

@@ -273,7 +273,18 @@ def test_equal_differences_are_told_apart_from_none():
     assert any("No test for same" in warning for warning in analysis.warnings)
     assert shifted.p_paired_t is None and shifted.effect_size.value is None
     assert any("all differences are equal (0.25)" in warning for warning in shifted.warnings)
-    assert analysis.n_tests == 2
+    assert analysis.n_tests == 2 and shifted.p_bonferroni == 2 * shifted.p  # the feature without a test counts
+
+
+def test_a_feature_with_a_single_pair_is_kept_without_a_test():
+    table = cohort(n=12, effects={"b": 2.0}, features=("a", "b"))
+    for patient in list(table)[1:]:
+        table[patient][1]["a"] = math.nan
+    analysis = compare_subregions(table, ("a", "b"))
+    first, second = analysis.features
+    assert (first.n, first.n_missing, first.p, first.significant, first.method) == (1, 11, None, False, "no test")
+    assert second.p_bonferroni == 2 * second.p and second.significant
+    assert any("No test for a" in warning for warning in analysis.warnings)
 
 
 def test_differences_that_follow_the_volume_are_reported():
@@ -300,7 +311,8 @@ def test_differences_that_follow_the_volume_are_reported():
     assert size.volume.low < 0 < size.volume.high and size.volume.extrapolated
     assert tissue.volume.low > 2 and not tissue.volume.follows_volume
     assert analysis.n_recurrent_smaller == 14
-    assert any("smaller than GTVnr in every patient" in warning for warning in analysis.warnings)
+    assert any("smaller than GTVnr in 14 of 14 patients" in warning for warning in analysis.warnings)
+    assert any("cannot be told apart without extrapolation" in warning for warning in analysis.warnings)
     assert any("1 significant feature (size) correlate" in warning for warning in analysis.warnings)
     assert any("No volumes were given" in warning for warning in compare_subregions(table, ["size"]).warnings)
 

@@ -5,12 +5,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from NPCRadiomicsRiskLib.readers import (
-    is_dose,
-    is_structure_set,
     rasterized,
     read_registration,
     read_structures,
 )
+from NPCRadiomicsRiskLib.readers.dicom_rt import modality_of
 from NPCResponseLib.errors import InputError
 from Testing.rt_factory import (
     FRAME,
@@ -88,10 +87,4 @@ def test_kinds_are_told_apart(tmp_path):
     dose = write_dose(tmp_path / "RD.dcm", DoseGrid(np.ones((3, 4, 5))))
     structures = write_structures(tmp_path / "RS.dcm", [Roi("GTV", sphere((0, 0, 0), 9, [0.0]))])
     (tmp_path / "a.nrrd").write_bytes(b"NRRD0004\n")
-    assert [is_dose(path) for path in (dose, structures, tmp_path / "a.nrrd", tmp_path)] == [True, False, False, False]
-    assert [is_structure_set(path) for path in (dose, structures, tmp_path / "x")] == [False, True, False]
-    found = read_structures(structures)
-    found.check_frame(FRAME)
-    found.check_frame(None)
-    with pytest.raises(InputError, match="another frame of reference"):
-        found.check_frame(OTHER_FRAME)
+    assert (modality_of(dose), modality_of(structures), modality_of(tmp_path / "a.nrrd")) == ("RTDOSE", "RTSTRUCT", "")

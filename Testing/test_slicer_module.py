@@ -36,6 +36,7 @@ REIMPORTED = (
     "NPCResponse",
     "NPCRadiomicsRisk",
     "NPCResponseLib.widgets",
+    "NPCRadiomicsRiskLib.widgets",
     "SampleData",
     "slicer.i18n",
     "slicer.parameterNodeWrapper",
@@ -184,12 +185,12 @@ def test_self_test_of_the_module_passes(slicer_python):
 
 
 class Panel:
-    """The module's widget over stand-in widgets, as if its module had been entered."""
+    """A module's widget over stand-in widgets, as if its module had been entered."""
 
-    def __init__(self, monkeypatch, events):
+    def __init__(self, monkeypatch, events, name="NPCResponse"):
         self.events = events
-        self.module = importlib.import_module("NPCResponse")
-        self.ui = slicer_stand_in.widgets_of(ROOT / "NPCResponse/Resources/UI/NPCResponse.ui")
+        self.module = importlib.import_module(name)
+        self.ui = slicer_stand_in.widgets_of(ROOT / name / "Resources" / "UI" / f"{name}.ui")
         layout = types.SimpleNamespace(addWidget=lambda widget: None)
         parent = types.SimpleNamespace(isEntered=True, layout=lambda: layout)
         panel = types.SimpleNamespace(setMRMLScene=lambda scene: None)
@@ -198,7 +199,7 @@ class Panel:
         monkeypatch.setattr(slicer.util, "childWidgetVariables", lambda widget: self.ui)
         monkeypatch.setattr(slicer.util, "modulePath", lambda name: str(ROOT / name / f"{name}.py"))
         monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **options: self.messages.append(text))
-        self.widget = self.module.NPCResponseWidget(parent)
+        self.widget = getattr(self.module, f"{name}Widget")(parent)
         self.widget.setup()
 
     @property

@@ -1,7 +1,9 @@
 """Features under perturbed contours: shapes whose change is known, features whose answer is known, and agreement."""
 
+import functools
 import json
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +45,8 @@ def ball(shape, spacing, radius_mm, center_mm=(0.0, 0.0, 0.0)):
     return sum((x - c) ** 2 for x, c in zip(grid(shape, spacing), center_mm, strict=True)) < radius_mm**2
 
 
-def tumor(spacing=THICK, shape=(14, 80, 80)):
-    """A ball of 25 mm radius, and the part of it at larger i."""
+def tumor(spacing=THICK, shape=(12, 70, 70)):
+    """A ball of 22 mm radius, and the part of it at larger i."""
     gtv = ball(shape, spacing, 22.0)
     return gtv, gtv & (grid(shape, spacing)[2] > 4.0)
 
@@ -101,7 +103,7 @@ def test_a_shift_by_whole_voxels_is_that_shift():
     outlines = outlines_of(gtv, whole, THICK)  # the whole recurrence, partly outside
     assert (whole & ~gtv).any()
     moved = outlines.moved(np.eye(3), np.array([-2.1, 1.4, 0.0]))
-    np.testing.assert_array_equal(moved, np.roll(whole, (2, -3), (1, 2))[outlines.box])
+    np.testing.assert_array_equal(moved, outlines.box.cut(np.roll(whole, (2, -3), (1, 2))))
 
 
 def test_a_shift_across_thick_slices_moves_an_oblique_border_in_them():
@@ -109,8 +111,8 @@ def test_a_shift_across_thick_slices_moves_an_oblique_border_in_them():
     shape = (15, 160, 40)
     z, y, x = grid(shape, THICK)
     gtv = (np.abs(z) < 25) & (np.abs(y) < 50) & (np.abs(x) < 10)
-    outlines = outlines_of(gtv, gtv & (y > z), THICK)
-    inner = outlines.tumor & (np.abs(z) < 14)[outlines.box]
+    outlines = outlines_of(gtv, gtv & (y + 0.37 * x > z), THICK)
+    inner = outlines.tumor & outlines.box.cut(np.abs(z) < 14)
     n_columns = np.count_nonzero(inner.any(axis=1))
     for shift in (1.0, 2.0, -2.0):
         before, after = (
@@ -127,9 +129,7 @@ def test_a_turn_by_ninety_degrees_is_that_turn():
     mask[8:13, 18:23, 10:31] = True
     gtv = ball(shape, spacing, 16.0)
     outlines = outlines_of(gtv, mask & gtv, spacing)
-    outlines.side = (mask & gtv)[outlines.box]  # the recurrence ends in the tumor
-    found = np.zeros(mask.shape, bool)
-    found[outlines.box] = outlines.moved(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.zeros(3))
+    found = outlines.box.placed(outlines.moved(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.zeros(3)))
     np.testing.assert_array_equal(found, (mask & gtv).swapaxes(1, 2))
 
 
@@ -143,7 +143,7 @@ def test_dilation_moves_the_border_inside_the_tumor_by_the_margin(kind):
     moved = 3.0 - 2.0 if kind == GTVR_DILATION else 3.0 + 2.0
     # Where the border meets the outline of the tumor, what lies beyond is a guess.
     wrong = found.gtvr != (gtv & (grid(shape, CUBE)[2] > moved))
-    assert wrong.sum() < 0.03 * np.pi * 14**2 * 2 and not wrong[ball(shape, CUBE, 11.0)].any()
+    assert wrong.sum() < 0.05 * np.pi * 14**2 * 2 and not wrong[ball(shape, CUBE, 11.0)].any()
     np.testing.assert_array_equal(found.gtvr | found.gtvnr, gtv)
     assert found.words == ("+2.00 mm" if kind == GTVR_DILATION else "-2.00 mm")
 
@@ -155,16 +155,16 @@ def test_the_tumor_grows_and_shrinks_by_the_margin_and_its_division_goes_on(kind
     sizes = PerturbationSizes(margin_mm=(2.0, 2.0))
     (found,) = perturbed_masks(gtv, gtv & (x > 3.0), CUBE, [kind], n=1, sizes=sizes)
     volume = np.count_nonzero(found.gtvr | found.gtvnr)
-    assert (3 * volume / (4 * math.pi)) ** (1 / 3) == pytest.approx(radius, abs=0.35)
+    assert (3 * volume / (4 * math.pi)) ** (1 / 3) == pytest.approx(radius, abs=0.5)
     sides = x[found.gtvr].min(), x[found.gtvnr].max()
     assert sides[0] >= 2.5 and sides[1] <= 4.5  # the border between them stayed where it was
 
 
 def test_noise_displaces_the_outline_by_its_standard_deviation_and_is_smooth():
-    shape = (24, 120, 120)
+    shape = (24, 90, 90)
     spacing = (2.0, 1.0, 1.0)
     outlines = outlines_of(ball(shape, spacing, 20.0), ball(shape, spacing, 10.0), spacing)
-    fields = np.array([outlines._noise(np.random.default_rng(seed), 5.0) for seed in range(30)])
+    fields = np.array([outlines._noise(np.random.default_rng(seed), 5.0) for seed in range(15)])
     assert fields.std() == pytest.approx(1.0, abs=0.05) and abs(fields.mean()) < 0.1
     for axis, step in ((1, 2.0), (3, 1.0)):  # correlation exp(-(d / 5)^2 / 2)
         n = 2
@@ -184,7 +184,7 @@ def test_a_region_that_reaches_the_outline_of_the_tumor_goes_on_beyond():
     # The whole recurrence is known: a ball inside stays a ball, so GTVnr goes all around it.
     inner = ball(gtv.shape, THICK, 8.0)
     for each in perturbed_masks(gtv, inner, THICK, [TRANSLATION], n=2):
-        assert abs(int(each.gtvr.sum()) - int(inner.sum())) < 0.12 * inner.sum()
+        assert each.gtvr.sum() == pytest.approx(inner.sum(), rel=0.01) and (each.gtvr != inner).any()
 
 
 @settings(max_examples=12, deadline=None)
@@ -210,6 +210,16 @@ def test_the_same_seed_gives_the_same_masks_whatever_else_is_asked():
         np.testing.assert_array_equal(same.gtvr, one.gtvr)
         assert same.words == one.words
     assert any((a.gtvr != b.gtvr).any() for a, b in zip(alone, other, strict=True))
+
+
+def test_sizes_are_spread_over_their_range_and_directions_come_in_opposite_pairs():
+    gtv, gtvr = tumor()
+    found = list(perturbed_masks(gtv, gtvr, THICK, [TRANSLATION], n=5, seed=4))
+    moves = [np.array([float(n) for n in re.findall(r"[+-][\d.]+", each.words)]) for each in found]
+    assert [np.linalg.norm(move) for move in moves] == pytest.approx([1.0, 1.25, 1.5, 1.75, 2.0], abs=0.02)
+    directions = [move / np.linalg.norm(move) for move in moves]
+    assert directions[0] @ directions[1] < -0.999 and directions[2] @ directions[3] < -0.999
+    assert max(abs(directions[0] @ directions[n]) for n in (2, 4)) < 0.99
 
 
 def test_a_region_that_vanishes_is_told_not_hidden():
@@ -376,9 +386,10 @@ def test_choices_of_quantization_differ_from_the_settings_given():
 # -- many patients --
 
 
+@functools.cache
 def cohort_of(n=6, kinds=(TRANSLATION, NOISE), seed=0, effect=30.0):
     rng = np.random.default_rng(seed)
-    gtv, gtvr = tumor(shape=(8, 70, 70))
+    gtv, gtvr = tumor()
     found = {}
     for number in range(n):
         volume = rng.normal(100 + 20 * number, 5, gtv.shape) + (effect + 5 * number) * gtvr
@@ -436,7 +447,7 @@ def test_tables_of_stability():
 
 
 def test_patients_must_have_been_perturbed_alike():
-    patients = cohort_of(n=3)
+    patients = dict(cohort_of(n=3))
     with pytest.raises(InputError, match="needs 3"):
         cohort_stability(dict(list(patients.items())[:2]))
     patients["P1"] = cohort_of(n=1, kinds=(ROTATION,))["P0"]

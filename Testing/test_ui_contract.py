@@ -13,7 +13,7 @@ import pytest
 CANNOT_DRAW = 77  # exit code of Testing.render_panel without a usable Qt
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = ("NPCResponse", "NPCRadiomicsRisk")
-WIDGETS = ROOT / "NPCResponse" / "NPCResponseLib" / "widgets"
+WIDGETS = {module: ROOT / module / f"{module}Lib" / "widgets" for module in MODULES}
 
 # What slicer.parameterNodeWrapper can connect, as found by running it (type of the parameter: widget classes).
 CONNECTABLE = {
@@ -24,40 +24,69 @@ CONNECTABLE = {
     "enum": {"QComboBox", "ctkComboBox"},
     "node": {"qMRMLNodeComboBox"},
 }
-# Parameters without a widget of their own: SegmentSelection links segments, the others are results.
+# Parameters without a widget of their own: selections of segments link theirs, the others are results.
 LINKED_BY_HAND = {
-    "segmentation",
-    "segmentId",
-    "exclusionSegmentIds",
-    "resultSource",
-    "focusRas",
-    "aslSegmentation",
-    "aslSegmentId",
-    "aslExclusionSegmentIds",
-    "aslResultSource",
-    "aslFocusRas",
-    "diameterSegmentation",
-    "diameterSegmentId",
-    "diameterResultSource",
-    "diameterResultKey",
-    "diameterFocusRas",
-    "responseTimePoints",
-    "responseCurrent",
-    "responseResultKey",
-    "cohortSpecification",
-    "cohortSpecificationName",
-    "cohortColumns",
-    "cohortTables",
-    "cohortCharts",
-    "cohortShownTable",
-    "cohortShownChart",
-    "cohortResultSource",
-    "cohortResultKey",
+    "NPCResponse": {
+        "segmentation",
+        "segmentId",
+        "exclusionSegmentIds",
+        "resultSource",
+        "focusRas",
+        "aslSegmentation",
+        "aslSegmentId",
+        "aslExclusionSegmentIds",
+        "aslResultSource",
+        "aslFocusRas",
+        "diameterSegmentation",
+        "diameterSegmentId",
+        "diameterResultSource",
+        "diameterResultKey",
+        "diameterFocusRas",
+        "responseTimePoints",
+        "responseCurrent",
+        "responseResultKey",
+        "cohortSpecification",
+        "cohortSpecificationName",
+        "cohortColumns",
+        "cohortTables",
+        "cohortCharts",
+        "cohortShownTable",
+        "cohortShownChart",
+        "cohortResultSource",
+        "cohortResultKey",
+    },
+    "NPCRadiomicsRisk": {
+        "gtvSegmentation",
+        "gtvSegmentId",
+        "gtvrSegmentation",
+        "gtvrSegmentId",
+        "alignResultFixed",
+        "alignResultMoving",
+        "alignReasons",
+        "alignFocusRas",
+        "divideResultGtv",
+        "divideResultGtvr",
+        "divideFocusRas",
+        "featureSegmentation",
+        "featureSegmentIds",
+        "featureResultVolume",
+        "stabilityResultVolume",
+        "cohortTables",
+        "cohortCharts",
+        "cohortShownTable",
+        "cohortResultSource",
+        "mapModelText",
+        "mapModelName",
+        "mapResultVolume",
+        "mapResultSegmentation",
+        "mapFocusRas",
+    },
 }
 SIGNALS = {
     "QPushButton": {"clicked(bool)", "clicked()", "toggled(bool)"},
     "QLineEdit": {"editingFinished()", "textChanged(QString)"},
     "QComboBox": {"currentIndexChanged(int)"},
+    "QCheckBox": {"clicked(bool)"},
     "qMRMLCheckableNodeComboBox": {"checkedNodesChanged()"},
     "qMRMLSegmentSelectorWidget": {
         "currentNodeChanged(vtkMRMLNode*)",
@@ -65,7 +94,7 @@ SIGNALS = {
         "segmentSelectionChanged(QStringList)",
     },
 }
-PRESSABLE = ("QPushButton", "QComboBox", "QDoubleSpinBox", "QSpinBox", "QLineEdit", "QCheckBox", "qMRML")
+PRESSABLE = ("ctkSlider", "QPushButton", "QComboBox", "QDoubleSpinBox", "QSpinBox", "QLineEdit", "QCheckBox", "qMRML")
 
 
 def ui_file(module: str) -> Path:
@@ -99,10 +128,10 @@ def text_property(widget: ElementTree.Element, name: str) -> str:
     return widget.findtext(f"property[@name='{name}']/string") or ""
 
 
-def parameter_widgets() -> dict[str, str]:
+def parameter_widgets(module: str) -> dict[str, str]:
     """Parameter name: class of the widget that carries it."""
     carriers = {}
-    for widget in panel("NPCResponse").iter("widget"):
+    for widget in panel(module).iter("widget"):
         parameter = text_property(widget, "SlicerParameterName")
         if parameter:
             assert parameter not in carriers, f"{parameter} is on two widgets"
@@ -110,20 +139,23 @@ def parameter_widgets() -> dict[str, str]:
     return carriers
 
 
-def parameter_types() -> dict[str, str]:
-    """Parameter name: annotation as written in NPCResponseParameterNode."""
-    for node in module_tree("NPCResponse").body:
-        if isinstance(node, ast.ClassDef) and node.name == "NPCResponseParameterNode":
-            return {
-                item.target.id: ast.unparse(item.annotation) for item in node.body if isinstance(item, ast.AnnAssign)
-            }
-    raise AssertionError("NPCResponseParameterNode is gone")
+def parameter_node_class(module: str) -> ast.ClassDef:
+    for node in module_tree(module).body:
+        if isinstance(node, ast.ClassDef) and node.name == f"{module}ParameterNode":
+            return node
+    raise AssertionError(f"{module}ParameterNode is gone")
+
+
+def parameter_types(module: str) -> dict[str, str]:
+    """Parameter name: annotation as written in the module's parameter node."""
+    body = parameter_node_class(module).body
+    return {item.target.id: ast.unparse(item.annotation) for item in body if isinstance(item, ast.AnnAssign)}
 
 
 def own_connectors() -> dict[str, str]:
     """Data type: widget class, of the connectors in connectors.py."""
     found = {}
-    for node in ast.walk(ast.parse((WIDGETS / "connectors.py").read_text())):
+    for node in ast.walk(ast.parse((WIDGETS["NPCResponse"] / "connectors.py").read_text())):
         if isinstance(node, ast.ClassDef):
             values = {}
             for item in node.body:
@@ -165,13 +197,20 @@ def test_every_widget_used_in_code_is_in_the_ui_file(module):
     assert used <= set(widget_classes(module))
 
 
-def test_widgets_that_are_used_by_a_composed_name_are_in_the_ui_file():
-    texts = [parameter for parameter in parameter_types() if parameter.endswith("Text")]
-    codes = [path.read_text() for path in sorted(WIDGETS.glob("*_section.py"))]
+@pytest.mark.parametrize("module", MODULES)
+def test_widgets_that_are_used_by_a_composed_name_are_in_the_ui_file(module):
+    texts = [
+        parameter
+        for parameter in parameter_types(module)
+        if parameter.endswith("Text") and parameter not in LINKED_BY_HAND[module]
+    ]
+    codes = [path.read_text() for path in sorted(WIDGETS[module].glob("*_section.py"))]
     others = [name for code in codes for name in re.findall(r'"(\w+(?:CollapsibleButton|Button|Selector))"', code)]
+    rows = [row for code in codes for row in re.findall(r'showRow\(\s*"(\w+)",[^()]*\(([^()]*)\)\)', code)]
     names = {f"{text}{suffix}" for text in texts for suffix in ("Title", "Label")} | set(others)
+    names |= {f"{stem}{ending}" for stem, endings in rows for ending in re.findall(r'"(\w+)"', endings)}
     assert len(names) >= 22
-    assert names <= set(widget_classes("NPCResponse"))
+    assert names <= set(widget_classes(module))
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -185,18 +224,21 @@ def test_every_button_does_something(module):
             wired.add(name)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.connectButton":
             wired.add(ast.unparse(node.args[0]).removeprefix("ui."))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.connectWidget":
+            name, signal = ast.unparse(node.args[0]).removeprefix("ui."), node.args[1]
+            if name in classes:
+                assert signal.value in SIGNALS[classes[name]], f"{name} ({classes[name]}) has no signal {signal.value}"
     named = {"applyName", "showName", "previousName"}  # by class attributes, and connected by a base class
     wired = {name for name in wired if not re.fullmatch(r"self\._applyButton|getattr\(.*\)", name)}
-    if module == "NPCResponse":
-        wired |= {name for attribute, name in _class_attributes() if attribute in named and name}
+    wired |= {name for attribute, name in _class_attributes(module) if attribute in named and name}
     buttons = {name for name, widget_class in classes.items() if widget_class == "QPushButton"}
     assert buttons == wired
 
 
-def _class_attributes() -> list[tuple[str, str]]:
+def _class_attributes(module: str) -> list[tuple[str, str]]:
     """Names and values of the text attributes of the sections' classes."""
     found = []
-    for path in sorted(WIDGETS.glob("*section.py")):
+    for path in sorted(WIDGETS[module].glob("*section.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Assign):
                 targets = node.targets[0].elts if isinstance(node.targets[0], ast.Tuple) else [node.targets[0]]
@@ -206,8 +248,9 @@ def _class_attributes() -> list[tuple[str, str]]:
     return found
 
 
-def test_names_that_a_section_sets_are_in_the_ui_file():
-    classes, found = widget_classes("NPCResponse"), []
+@pytest.mark.parametrize("module", MODULES)
+def test_names_that_a_section_sets_are_in_the_ui_file(module):
+    classes, found = widget_classes(module), []
     for attribute, widget_class in (
         ("applyName", "QPushButton"),
         ("showName", "QPushButton"),
@@ -216,40 +259,53 @@ def test_names_that_a_section_sets_are_in_the_ui_file():
         ("statusName", "QLabel"),
         ("resultsName", "ctkCollapsibleButton"),
     ):
-        names = {name for named, name in _class_attributes() if named == attribute and name}
-        assert {classes[name] for name in names} == {widget_class}
+        names = {name for named, name in _class_attributes(module) if named == attribute and name}
+        assert {classes[name] for name in names} <= {widget_class}
         found += names
     assert len(found) >= 12
 
 
 def test_segment_selection_uses_signals_of_the_segment_selector():
-    text = (WIDGETS / "segment_selection.py").read_text()
+    text = (WIDGETS["NPCResponse"] / "segment_selection.py").read_text()
     assert set(re.findall(r'_CHANGED = "([^"]+)"', text)) == SIGNALS["qMRMLSegmentSelectorWidget"]
-    code = "".join(path.read_text() for path in sorted(WIDGETS.glob("*_section.py")))
-    used = re.findall(r"\bui\.(\w+Segments?Selector)\b", code)
-    assert len(used) >= 5
-    assert {widget_classes("NPCResponse")[name] for name in used} == {"qMRMLSegmentSelectorWidget"}
+    for module, fewest in (("NPCResponse", 5), ("NPCRadiomicsRisk", 3)):
+        code = "".join(path.read_text() for path in sorted(WIDGETS[module].glob("*_section.py")))
+        used = re.findall(r"\bui\.(\w+Segments?Selector)\b", code)
+        assert len(used) >= fewest
+        assert {widget_classes(module)[name] for name in used} == {"qMRMLSegmentSelectorWidget"}
 
 
-def test_every_parameter_is_on_one_widget_or_linked_by_hand():
-    assert set(parameter_widgets()) == set(parameter_types()) - LINKED_BY_HAND
+@pytest.mark.parametrize("module", MODULES)
+def test_every_parameter_is_on_one_widget_or_linked_by_hand(module):
+    assert set(parameter_widgets(module)) == set(parameter_types(module)) - LINKED_BY_HAND[module]
 
 
-def test_every_parameter_has_a_widget_that_can_show_its_type():
-    own, types = own_connectors(), parameter_types()
-    for parameter, widget_class in parameter_widgets().items():
+@pytest.mark.parametrize("module", MODULES)
+def test_every_parameter_has_a_widget_that_can_show_its_type(module):
+    own, types = own_connectors(), parameter_types(module)
+    for parameter, widget_class in parameter_widgets(module).items():
         annotation = types[parameter]
         allowed = {own[annotation]} if annotation in own else CONNECTABLE[kind_of(annotation)]
         assert widget_class in allowed, f"{parameter}: {annotation} on a {widget_class}"
 
 
-def test_every_parameter_is_explained_in_the_docstring():
-    for node in module_tree("NPCResponse").body:
-        if isinstance(node, ast.ClassDef) and node.name == "NPCResponseParameterNode":
-            docstring = ast.get_docstring(node)
+@pytest.mark.parametrize("module", MODULES)
+def test_every_parameter_is_explained_in_the_docstring(module):
+    docstring = ast.get_docstring(parameter_node_class(module))
     ranges = {"t2starMap", "s0Map", "standardErrorMap"}  # "r2starMap to rSquaredMap"
-    for parameter in set(parameter_types()) - ranges:
+    for parameter in set(parameter_types(module)) - ranges:
         assert re.search(rf"\b{parameter}\b", docstring), f"{parameter} is not explained"
+
+
+def test_a_bounded_number_has_the_range_of_its_widget():
+    """Slicer gives the widget the parameter's range when it connects them; until then that of the file is seen."""
+    types = parameter_types("NPCRadiomicsRisk")
+    for widget in panel("NPCRadiomicsRisk").iter("widget"):
+        parameter = text_property(widget, "SlicerParameterName")
+        found = re.search(r"WithinRange\(([^,]+), ([^)]+)\)", types.get(parameter, ""))
+        if found:
+            limits = [float(widget.find(f"property[@name='{name}']")[0].text) for name in ("minimum", "maximum")]
+            assert limits == [float(text) for text in found.groups()], parameter
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -294,13 +350,21 @@ def test_panel_says_research_use_only(module):
     assert "Research use only, not for diagnosis." in texts
 
 
-def test_lengths_and_times_show_their_unit():
-    for widget in panel("NPCResponse").iter("widget"):
+UNITS = {"Mm": " mm", "Mm3": " mm³", "Gy": " Gy", "Percent": " %"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_numbers_with_a_unit_show_it(module):
+    for widget in panel(module).iter("widget"):
         parameter = text_property(widget, "SlicerParameterName")
-        if parameter.endswith("Mm"):
-            assert text_property(widget, "suffix") == " mm"
+        unit = next((unit for ending, unit in UNITS.items() if parameter.endswith(ending)), None)
+        if unit and widget.get("class") == "QLineEdit":
+            label = panel(module).find(f".//widget[@name='{parameter}Label']")
+            assert f"({unit.strip()})" in text_property(label, "text")
+        elif unit:
+            assert text_property(widget, "suffix") == unit, parameter
         if parameter.endswith("Ms"):
-            label = panel("NPCResponse").find(".//widget[@name='echoTimesLabel']")
+            label = panel(module).find(".//widget[@name='echoTimesLabel']")
             assert "(ms)" in text_property(label, "text")
 
 

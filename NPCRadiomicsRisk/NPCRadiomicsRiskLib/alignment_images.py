@@ -60,6 +60,21 @@ class Box:
         return np.asarray(self.center_ras, float) + signs * (np.asarray(self.size_mm, float) / 2 + margin_mm)
 
 
+def box_around(mask: np.ndarray, ijk_to_ras: np.ndarray, margin_mm: float = 30.0) -> Box:
+    """The volume of interest around a mask (KJI), as the region of the pre-treatment scan around GTV.
+
+    Raises:
+        InputError: an empty mask.
+    """
+    indices = np.argwhere(mask)[:, ::-1]
+    if not len(indices):
+        raise InputError("the mask is empty", where="region of interest", remedy="Outline the tumor first")
+    low, high = indices.min(axis=0) - 0.5, indices.max(axis=0) + 0.5
+    corners = carried(np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, 8).T, ijk_to_ras)
+    low, high = corners.min(axis=0) - margin_mm, corners.max(axis=0) + margin_mm
+    return Box(tuple((low + high) / 2), tuple(high - low))
+
+
 @dataclass(frozen=True, eq=False)
 class WorkingImage:
     """A scan on cubes of one size along its own axes, its bias and outliers tamed.

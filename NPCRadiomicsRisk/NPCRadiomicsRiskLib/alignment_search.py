@@ -23,7 +23,7 @@ from .landmarks import carried
 N_BINS = 32
 N_THREADS = 2
 LAST_STEP = 0.01  # of the first
-MAX_ITERATIONS = 100
+MAX_ITERATIONS = 60
 STEP_RELAXATION = 0.6
 MIN_SHARED = 0.3  # of the points, below which a pose is no candidate
 AMPLE_SHARED = 0.75  # from which sharing more is no merit: few points agree by chance

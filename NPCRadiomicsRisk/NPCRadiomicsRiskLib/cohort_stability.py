@@ -190,7 +190,9 @@ def _table(conditions: list[list[MeasuredRegions]], side: str, column: int) -> n
 
 def _icc(table: np.ndarray, form: str, limits: str) -> IccForm | None:
     complete = table[~np.isnan(table).any(axis=1)]
-    if complete.shape[0] < FEWEST_PATIENTS or complete.shape[1] < 2 or np.ptp(complete) == 0:
+    if complete.shape[0] < FEWEST_PATIENTS or complete.shape[1] < 2:
+        return None
+    if not np.ptp(complete, axis=0).any():  # all patients alike: nothing to tell apart
         return None
     # The ICC has no unit: a table of 1e-7 and one of 1e7 are judged alike.
     scaled = complete / np.abs(complete).max()

@@ -1,12 +1,15 @@
 """The two sub-regions as they might have been, had contours or alignment been a little different.
 
-Outlines are signed distances; shifts and turns are carried by shape between slices (``carried_mask``), so that 1 mm
-across 5 mm slices moves what it should. A change of GTVr moves the border between the two regions inside the GTV; where GTVr reaches the
-GTV's outline it is thought to go on beyond, or else a shift would open a gap of GTVnr there that nobody drew.
+Outlines are signed distances; shifts and turns go by shape between slices (``shape_interpolation``), so that 1 mm
+across 5 mm slices moves what it should. A change of GTVr moves the border between the two regions inside the GTV; where
+GTVr reaches the GTV's outline and is not known beyond, it is thought to go on, or else a shift would open a gap of
+GTVnr there that nobody drew.
 
 Kinds after Zwanenburg et al. 2019 (Sci Rep 9:614: translation, rotation, volume change, contour randomization).
 """
 
+import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from scipy import ndimage
 
 from NPCResponseLib.errors import InputError
 
-from .carried_mask import carry_mask
+from .shape_interpolation import ShapeField, shape_field
 
 TRANSLATION, ROTATION, NOISE = "translation", "rotation", "boundary noise"
 GTVR_DILATION, GTVR_EROSION = "GTVr dilation", "GTVr erosion"
@@ -130,20 +133,62 @@ def _perturbations(outlines: "_Outlines", kinds: Sequence[str], n: int, seed: in
             yield outlines.perturbed(kind, number, share, rng)
 
 
+@dataclass(frozen=True)
+class _Box:
+    """Voxels first to last - 1 along each axis; may reach beyond the image, where nothing is."""
+
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def around(cls, mask: np.ndarray, spacing: np.ndarray, sizes: PerturbationSizes) -> "_Box":
+        """With room for the largest displacement."""
+        found = np.nonzero(mask)
+        extent_mm = float(np.linalg.norm([np.ptp(index) * step for index, step in zip(found, spacing, strict=True)]))
+        turn_mm = math.radians(sizes.rotation_deg[1]) * extent_mm
+        reach_mm = max(sizes.translation_mm[1], turn_mm, sizes.margin_mm[1], 4 * sizes.noise_sd_mm) + MARGIN_MM
+        margin = [max(2, math.ceil(reach_mm / step)) for step in spacing]
+        first = tuple(int(index.min()) - m for index, m in zip(found, margin, strict=True))
+        last = tuple(int(index.max()) + 1 + m for index, m in zip(found, margin, strict=True))
+        return cls(first, last, mask.shape)
+
+    def cut(self, mask: np.ndarray) -> np.ndarray:
+        part = np.zeros(np.subtract(self.last, self.first), bool)
+        inside, here = self._common()
+        part[here] = mask[inside]
+        return part
+
+    def placed(self, part: np.ndarray) -> np.ndarray:
+        whole = np.zeros(self.shape, bool)
+        inside, here = self._common()
+        whole[inside] = part[here]
+        return whole
+
+    def _common(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """What lies in the image: in its indices, and in those of the box."""
+        ends = [
+            (max(first, 0), min(last, size))
+            for first, last, size in zip(self.first, self.last, self.shape, strict=True)
+        ]
+        here = tuple(slice(low - first, high - first) for (low, high), first in zip(ends, self.first, strict=True))
+        return tuple(slice(*end) for end in ends), here
+
+
 class _Outlines:
     """Signed distances of the GTV and of the border between its two regions, in a box around the tumor."""
 
     def __init__(self, gtv: np.ndarray, gtvr: np.ndarray, spacing_mm_kji: Sequence[float], sizes: PerturbationSizes):
         self.spacing = _checked_spacing(spacing_mm_kji)
         tumor, recurrence = _checked_masks(gtv, gtvr)
-        self.shape = tumor.shape
         self.sizes = sizes
-        self.box = _box(tumor | recurrence, self.spacing, sizes)
-        self.tumor, recurrence = tumor[self.box], recurrence[self.box]
+        self.box = _Box.around(tumor | recurrence, self.spacing, sizes)
+        self.tumor, recurrence = self.box.cut(tumor), self.box.cut(recurrence)
         self.recurrent = self.tumor & recurrence
         self.n_tumor = int(self.tumor.sum())
-        is_whole = (recurrence & ~self.tumor).any()
-        self.side = recurrence if is_whole else _continued(self.recurrent, self.tumor, self.spacing)
+        touches = ndimage.binary_dilation(self.recurrent) & ~self.tumor
+        self.is_whole = bool((recurrence & ~self.tumor).any() or not touches.any())
+        self.side = recurrence if self.is_whole else _continued(self.recurrent, self.tumor, self.spacing)
         self.tumor_mm = signed_distance_mm(self.tumor, self.spacing)
         self.side_mm = signed_distance_mm(self.side, self.spacing)
         self.center = np.argwhere(self.recurrent).mean(axis=0)
@@ -180,19 +225,31 @@ class _Outlines:
         return self._result(kind, number, words, tumor & side, tumor & ~side)
 
     def moved(self, rotation: np.ndarray, move_mm: np.ndarray) -> np.ndarray:
-        """The recurrent side in the box, turned about the center of GTVr and moved; both along (i, j, k), in mm.
-
-        Carried like a contour of another scan, by its shape between slices.
-        """
-        grid = np.diag([*self.spacing[::-1], 1.0])
+        """The recurrent side in the box, turned about the center of GTVr and moved; both along (i, j, k), in mm."""
         center_mm = (self.center * self.spacing)[::-1]
         motion = np.eye(4)
         motion[:3, :3] = rotation
         motion[:3, 3] = center_mm + move_mm - rotation @ center_mm
-        try:
-            return carry_mask(self.side, grid, self.side.shape, grid, motion)
-        except InputError:  # nothing of it is left in the box, which the caller tells
-            return np.zeros_like(self.side)
+        grid = np.diag([*self.spacing[::-1], 1.0])
+        field, plane_to_mm = self.side_field
+        return field.on_grid(motion @ plane_to_mm, self.side.shape, grid, keep_volume=self.is_whole)[0]
+
+    @functools.cached_property
+    def side_field(self) -> tuple[ShapeField, np.ndarray]:
+        """The recurrent side between its slices, and the 4x4 from (column, row, mm) in them to mm along (i, j, k)."""
+        axis = int(np.argmax(self.spacing))
+        order = [axis, *(n for n in range(3) if n != axis)]
+        thickness_mm, *pixel_mm = (float(self.spacing[n]) for n in order)
+        planes = np.pad(self.side.transpose(order), [(0, 0), (1, 1), (1, 1)])
+        field = shape_field(planes, thickness_mm * np.arange(len(planes)), tuple(pixel_mm), thickness_mm)
+        to_mm = np.zeros((4, 4))
+        to_mm[3, 3] = 1
+        for column, (n, step, margin) in enumerate(
+            ((order[2], pixel_mm[1], 1), (order[1], pixel_mm[0], 1), (order[0], 1.0, 0))
+        ):
+            to_mm[2 - n, column], to_mm[2 - n, 3] = step, -margin * step
+        # A side that goes on beyond the tumor is cut off by the box, so its volume says nothing.
+        return field if self.is_whole else dataclasses.replace(field, level_mm=0.0), to_mm
 
     def _noise(self, rng: np.random.Generator, correlation_mm: float) -> np.ndarray:
         """Gaussian random field of unit variance with correlation exp(-(d / length)^2 / 2)."""
@@ -215,13 +272,8 @@ class _Outlines:
             if mask.sum() < FEWEST_VOXELS
         ]
         return PerturbedRegions(
-            kind, number, words, self._placed(gtvr), self._placed(gtvnr), float(changed), " and ".join(problems)
+            kind, number, words, self.box.placed(gtvr), self.box.placed(gtvnr), float(changed), " and ".join(problems)
         )
-
-    def _placed(self, part: np.ndarray) -> np.ndarray:
-        whole = np.zeros(self.shape, bool)
-        whole[self.box] = part
-        return whole
 
 
 def signed_distance_mm(mask: np.ndarray, spacing_mm_kji: np.ndarray) -> np.ndarray:
@@ -282,18 +334,6 @@ def _checked_masks(gtv: np.ndarray, gtvr: np.ndarray) -> tuple[np.ndarray, np.nd
     if not (tumor & ~recurrence).any():
         raise InputError("GTVr covers the whole GTV, so there is no GTVnr", where="perturbation")
     return tumor, recurrence
-
-
-def _box(mask: np.ndarray, spacing: np.ndarray, sizes: PerturbationSizes) -> tuple[slice, ...]:
-    """Around the mask, with room for the largest displacement."""
-    extent_mm = np.linalg.norm([np.ptp(found) * step for found, step in zip(np.nonzero(mask), spacing, strict=True)])
-    turn_mm = math.radians(sizes.rotation_deg[1]) * extent_mm
-    reach_mm = max(sizes.translation_mm[1], turn_mm, sizes.margin_mm[1], 4 * sizes.noise_sd_mm) + MARGIN_MM
-    margin = np.maximum(2, np.ceil(reach_mm / spacing).astype(int))
-    return tuple(
-        slice(max(0, int(found.min()) - m), int(found.max()) + 1 + m)
-        for found, m in zip(np.nonzero(mask), margin, strict=True)
-    )
 
 
 def _within(limits: tuple[float, float], share: float) -> float:

@@ -18,6 +18,7 @@ CORRELATION_ALPHA = 0.05  # of the matrix, as in the paper: without adjustment
 CORRECTION_WORDS = {"bonferroni": "Bonferroni", "holm": "Holm", "bh": "Benjamini-Hochberg"}
 FEW_PATIENTS = 10
 POWER = 0.8
+NEARLY_EQUAL = 1.25  # ratio of volumes
 
 
 def smallest_wilcoxon_p(n: int) -> float:
@@ -161,13 +162,15 @@ def volume_warnings(features: Sequence["FeatureComparison"], ratio: np.ndarray |
         return ("No volumes were given: whether differences only follow the sizes of the regions is not examined.",)
     known = ratio[~np.isnan(ratio)]
     n_smaller = int(np.count_nonzero(known < 0))
-    notes = []
-    if n_smaller not in (0, known.size) or known.size < ratio.size:
-        notes.append(f"{GTVR} is smaller than {GTVNR} in {n_smaller} of {known.size} patients with volumes.")
-    else:
+    median = math.exp(float(np.median(known)))
+    notes = [
+        f"{GTVR} is smaller than {GTVNR} in {n_smaller} of {_count(known.size, 'patient')} with volumes; the median "
+        f"ratio of volumes is {median:.2f}."
+    ]
+    if n_smaller in (0, known.size) and not 1 / NEARLY_EQUAL < median < NEARLY_EQUAL:
         notes.append(
-            f"{GTVR} is {'smaller' if n_smaller else 'larger'} than {GTVNR} in every patient: many texture features "
-            "depend on the number of voxels, and size and recurrence cannot be told apart without extrapolation."
+            "No patient is on the other side: many texture features depend on the number of voxels, and size and "
+            "recurrence cannot be told apart without extrapolation."
         )
     confounded = [each.name for each in features if each.significant and each.volume and each.volume.follows_volume]
     if confounded:

@@ -166,18 +166,18 @@ def feature_stability(
     drawn = {GTVR: tumor & recurrence, GTVNR: tumor & ~recurrence}
     features = panel(volume, drawn, spacing, settings)
     names = tuple(features[GTVR].values)
-    reference = _measured(features, names, "", 0, "as drawn", 0.0)
+    reference = measured_regions(features, names, "", 0, "as drawn", 0.0)
     report(1 / n_steps)
     perturbed = []
     for each in perturbations:
         facts = (each.kind, each.number, each.words, each.changed_fraction)
         regions = {GTVR: each.gtvr, GTVNR: each.gtvnr}
-        perturbed.append(_attempt(panel, volume, regions, spacing, settings, names, facts, each.problem))
+        perturbed.append(attempted(panel, volume, regions, spacing, settings, names, facts, each.problem))
         report((1 + len(perturbed)) / n_steps)
     chosen = []
     for number, (words, other) in enumerate(choices.items()):
         facts = ("quantization", number, words, 0.0)
-        chosen.append(_attempt(panel, volume, drawn, spacing, other, names, facts))
+        chosen.append(attempted(panel, volume, drawn, spacing, other, names, facts))
         report((1 + len(perturbed) + len(chosen)) / n_steps)
     return PatientStability(
         feature_names=names,
@@ -209,18 +209,18 @@ def quantization_choices(settings) -> dict[str, object]:
     return found
 
 
-def _attempt(panel, volume, regions, spacing, settings, names, facts, problem: str = "") -> MeasuredRegions:
+def attempted(panel, volume, regions, spacing, settings, names, facts, problem: str = "") -> MeasuredRegions:
     """A condition under which nothing can be measured is a result, too."""
     if not problem:
         try:
-            return _measured(panel(volume, regions, spacing, settings), names, *facts)
+            return measured_regions(panel(volume, regions, spacing, settings), names, *facts)
         except InputError as error:
             problem = str(error).rstrip(".")
     nothing = np.full(len(names), np.nan)
     return MeasuredRegions(*facts, nothing, nothing.copy(), {}, problem)
 
 
-def _measured(features: Mapping, names: Sequence[str], kind: str, number: int, words: str, changed: float):
+def measured_regions(features: Mapping, names: Sequence[str], kind: str, number: int, words: str, changed: float):
     recurrent, rest = (
         np.array([_finite(features[region].values.get(name)) for name in names]) for region in (GTVR, GTVNR)
     )

@@ -2,7 +2,7 @@
 
 from NPCResponseLib.commands.program import Program
 
-from . import features, phantom, subregions
+from . import features, heterogeneity, phantom, subregions
 
 _program = Program(
     "npc-radiomics",
@@ -15,6 +15,7 @@ _program = Program(
 )
 
 _program.add("subregions", subregions)
+_program.add("heterogeneity", heterogeneity)
 _program.add("features", features)
 _program.add("phantom", phantom)
 

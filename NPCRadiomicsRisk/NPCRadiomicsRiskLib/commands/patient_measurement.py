@@ -193,7 +193,7 @@ def _segment(path: Path, segment: str, image: Volume, node, name: str, options: 
     if modality_of(path) != "RTSTRUCT":
         return load_segment(path, segment, name)
     structures = read_structures(path)
-    both = structures.patient, image.patient_fingerprint
+    both = structures.patient_fingerprint, image.patient_fingerprint
     if not options.different_patients and None not in both and both[0] != both[1]:
         raise InputError(
             f"the contours of {name} are of another patient than the image (PatientID differs)",
@@ -232,7 +232,7 @@ def _dose_node(path: Path | None, pre: Volume, options: _ContourOptions):
         volume = read_volume(path)
         return add_image(volume.array, volume.ijk_to_ras, "dose")
     dose = read_dose(path)
-    both = dose.patient, pre.patient_fingerprint
+    both = dose.patient_fingerprint, pre.patient_fingerprint
     if not options.different_patients and None not in both and both[0] != both[1]:
         raise InputError(
             "the dose is of another patient than the image (PatientID differs)",

@@ -13,13 +13,14 @@ from NPCResponseLib.mrml.result_nodes import check_outputs, removed_on_failure
 from NPCResponseLib.mrml.segments import segment_mask
 
 from ..background import steps_of
-from ..radioresistance import RadioresistanceMap, radioresistance_map
+from ..radioresistance import BoostRule, RadioresistanceMap, map_of_features, radioresistance_map, radius_of_mm
 from .images import read_image
 
 KIND = volumes.MapKind(
     "radio-resistance (exploratory)",
     ("RadioResistance", "99NPC", "Exploratory radio-resistance score"),
     volumes.NO_UNIT,
+    (0.0, 1.0),
 )
 BOOST, BOOST_COLOR = "Suggested boost (exploratory)", (0.95, 0.35, 0.75)
 
@@ -39,11 +40,13 @@ class MapOutputs:
 class MapResult:
     """Attributes:
     map: arrays and words; its masks lie on the volume's grid.
+    rule: how the suggested region was taken from the map.
     """
 
     map: RadioresistanceMap
     outputs: MapOutputs
     warnings: tuple[str, ...]
+    rule: BoostRule = BoostRule()
 
 
 class MapJob:
@@ -52,14 +55,17 @@ class MapJob:
     Args:
         volume: the pre-treatment scan.
         tumor: (segmentation node, segment ID): the GTV.
+        radius_mm: half-width of the neighborhoods, rounded to voxels along each axis; None for the default.
         options: keyword arguments of :func:`NPCRadiomicsRiskLib.radioresistance.radioresistance_map`.
 
     Raises:
         InputError: anything that cannot be used; the sentence says what, where and what to do.
     """
 
-    def __init__(self, volume, tumor: tuple, **options):
+    def __init__(self, volume, tumor: tuple, *, radius_mm: float | None = None, **options):
         self._image, self._volume, self._options = read_image(volume), volume, options
+        if radius_mm is not None:
+            self._options |= {"radius_voxels": radius_of_mm(radius_mm, self._image.spacing_mm_kji)}
         self._tumor = segment_mask(*tumor, volume)
         self._inputs = [volume, tumor[0]]
         self._map: RadioresistanceMap | None = None
@@ -91,8 +97,27 @@ class MapJob:
         with removed_on_failure():
             outputs.map = volumes.write_map(self._map.map, KIND, self._image.name, self._volume, outputs.map)
             place_beside(outputs.map, self._volume)
-            outputs.segmentation = write_boost(self._map.boost, self._volume, outputs.segmentation)
-        return MapResult(self._map, outputs, (*self._image.warnings, *self._map.warnings))
+            outputs.segmentation = write_boost(self._map.boost.mask, self._volume, outputs.segmentation)
+        rule = self._options.get("boost_rule", BoostRule())
+        return MapResult(self._map, outputs, (*self._image.warnings, *self._map.warnings), rule)
+
+
+def with_boost(result: MapResult, rule: BoostRule, volume) -> MapResult:
+    """Another suggested region from the same map, into the same nodes; nothing is computed anew but the region.
+
+    Args:
+        volume: the pre-treatment scan that the map was made of.
+
+    Raises:
+        InputError: the result's segmentation node is gone.
+    """
+    outputs = result.outputs
+    if outputs.segmentation is None or outputs.segmentation.GetScene() is None:
+        raise InputError("the segmentation of the suggested region is gone", remedy="Compute the map again")
+    found = map_of_features(result.map.tumor_features, model=result.map.model, boost_rule=rule)
+    write_boost(found.boost.mask, volume, outputs.segmentation)
+    of_image = result.warnings[: len(result.warnings) - len(result.map.warnings)]
+    return MapResult(found, outputs, (*of_image, *found.warnings), rule)
 
 
 def write_boost(mask: np.ndarray, volume, node=None):

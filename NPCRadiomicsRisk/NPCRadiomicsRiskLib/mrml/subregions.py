@@ -21,7 +21,7 @@ from NPCResponseLib.mrml.segments import NativeMask, native_mask
 
 from ..background import steps_of
 from ..dose_coverage import InField, in_field
-from ..subregions import GTV, GTVNR, GTVR, SubRegions, carry_mask, divide
+from ..subregions import GTV, GTVNR, GTVR, SubRegions, carry, divide
 from .images import read_image
 from .tables import write_table
 
@@ -140,10 +140,7 @@ class SubRegionsJob:
         gtvr = yield from self._carried(self._grid)
         yield 0.7
         settings = self.settings
-        self._regions = divide(
-            self._grid.mask, gtvr, self._grid.ijk_to_ras, minimum_island_mm3=settings.minimum_island_mm3
-        )
-        if self._dose is not None:
+        if self._dose is not None:  # first: of a recurrence outside the tumor this is all there is to tell
             self._in_field = in_field(
                 self._dose.array,
                 self._dose.ijk_to_world,
@@ -152,7 +149,20 @@ class SubRegionsJob:
                 settings.prescription_gy,
                 isodose=settings.isodose,
             )
+        self._regions = self._divided(gtvr)
         yield 1.0
+
+    def _divided(self, gtvr: np.ndarray) -> SubRegions:
+        try:
+            return divide(
+                self._grid.mask, gtvr, self._grid.ijk_to_ras, minimum_island_mm3=self.settings.minimum_island_mm3
+            )
+        except InputError as error:
+            found = self._in_field
+            if found is None:
+                raise
+            told = f"{error.what} (relative to the dose it is {found.category}, {found.share_within:.0%} within)"
+            raise InputError(told, where=error.where, remedy=error.remedy) from error
 
     def _grown_grid(self) -> NativeMask:
         """GTV on its own grid, with room for all of GTVr: what lies outside GTV is to be seen, too."""
@@ -177,11 +187,12 @@ class SubRegionsJob:
     def _carried(self, grid: NativeMask) -> Generator[float, None, np.ndarray]:
         if self._warp is None:
             carried = yield from steps_of(
-                lambda _progress: carry_mask(
-                    self._gtvr.mask, self._gtvr.ijk_to_ras, grid.mask.shape, grid.ijk_to_ras, self._matrix
+                lambda _progress: carry(
+                    self._gtvr.mask, self._gtvr.ijk_to_ras, grid.mask.shape, grid.ijk_to_ras, self._matrix, where="GTVr"
                 )
             )
-            return carried
+            self._notes += carried.warnings
+            return carried.mask
         return _warped(self._gtvr, grid, self._warp)
 
     def _move(self, points_ras: np.ndarray) -> np.ndarray:

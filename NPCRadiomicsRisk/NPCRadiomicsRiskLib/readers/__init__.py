@@ -8,8 +8,8 @@ spatial_registration   matrices between frames of reference (DICOM REG)
 """
 
 from .images import Volume, check_same_patient, read_volume
-from .rtdose import Dose, is_dose, read_dose
-from .rtstruct import RtStructures, Structure, is_structure_set, mask_of, rasterized, read_structures
+from .rtdose import Dose, read_dose
+from .rtstruct import RtStructures, Structure, mask_of, rasterized, read_structures
 from .segmentations import Mask, read_mask, region_names
 from .spatial_registration import SpatialRegistration, read_registration
 
@@ -21,8 +21,6 @@ __all__ = [
     "Structure",
     "Volume",
     "check_same_patient",
-    "is_dose",
-    "is_structure_set",
     "mask_of",
     "rasterized",
     "read_dose",

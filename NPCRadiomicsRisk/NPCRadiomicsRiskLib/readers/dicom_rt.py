@@ -47,9 +47,11 @@ def read_one(path: Path | str, storage_class: str, modality: str, what: str) -> 
 
 
 def modality_of(path: Path | str) -> str:
-    """"RTSTRUCT", "RTDOSE", "MR", ... of a DICOM file, or of the first in a folder; "" for anything else."""
+    """Of a DICOM file ("RTSTRUCT", "RTDOSE", "MR"), or of the first in a folder; "" for any other format."""
     found = find_files(path)
-    return first_text([read_dataset(found.dicom[0], headers_only=True)], "Modality").upper() if found.dicom else ""
+    if not found.dicom:
+        return ""
+    return first_text([read_dataset(found.dicom[0], only=_KIND, pixels=False)], "Modality").upper()
 
 
 def read_dataset(file: Path, *, only: list[str] | None = None, pixels: bool = True) -> Dataset:
@@ -76,20 +78,6 @@ def _is_kind(dataset: Dataset, storage_class: str, modality: str) -> bool:
     return first_text([dataset], "SOPClassUID") == storage_class or (
         not first_text([dataset], "SOPClassUID") and first_text([dataset], "Modality") == modality
     )
-
-
-def is_one(path: Path | str, storage_class: str, modality: str) -> bool:
-    """Whether a file is of this kind; False for folders, other formats and what cannot be read."""
-    path = Path(path)
-    if not path.is_file():
-        return False
-    try:
-        return any(
-            _is_kind(read_dataset(file, only=_KIND, pixels=False), storage_class, modality)
-            for file in find_files(path).dicom
-        )
-    except InputError:
-        return False
 
 
 def check_frame(own_uid: str, image_uid: str | None, where: str) -> None:

@@ -13,7 +13,7 @@ from NPCResponseLib.readers.dicom_files import READ_ERRORS
 from NPCResponseLib.readers.dicom_values import first_number, first_text, first_vector, positive, words
 from NPCResponseLib.readers.geometry import stack_ijk_to_ras
 
-from .dicom_rt import check_frame, is_one, read_one
+from .dicom_rt import read_one
 
 STORAGE_CLASS = "1.2.840.10008.5.1.4.1.1.481.2"
 # A whole treatment; anything else (a beam, a fraction, a brachytherapy session) is a part of one.
@@ -42,15 +42,6 @@ class Dose:
     plan_uids: tuple[str, ...]
     patient_fingerprint: str | None
     warnings: tuple[str, ...] = ()
-
-    def check_frame(self, image_frame_uid: str | None) -> None:
-        """Raises InputError if the image is known to lie in another frame of reference."""
-        check_frame(self.frame_of_reference_uid, image_frame_uid, "dose")
-
-
-def is_dose(path: Path | str) -> bool:
-    """Whether a file is an RT dose."""
-    return is_one(path, STORAGE_CLASS, "RTDOSE")
 
 
 def read_dose(path: Path | str) -> Dose:

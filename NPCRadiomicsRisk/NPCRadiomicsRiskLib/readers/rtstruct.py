@@ -1,7 +1,7 @@
 """DICOM RT structure sets (as Eclipse, Pinnacle, RayStation, MIM export them): closed planar contours by name.
 
-Read with pydicom alone. rt-utils needs OpenCV and rounds contours to whole pixels of the referenced images, which must
-be there; the other readers looked at rasterize likewise on those images only.
+Read with pydicom alone: rt-utils needs OpenCV, and rounds contours to whole pixels of the referenced images, which must
+be there.
 """
 
 import re
@@ -17,7 +17,7 @@ from NPCResponseLib.readers import patient_fingerprint
 from NPCResponseLib.readers.dicom_values import first_number, first_text, whole
 
 from ..contours import RasterizedContours, rasterize
-from .dicom_rt import check_frame, is_one, read_one
+from .dicom_rt import check_frame, read_one
 
 STORAGE_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _PLANAR = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -97,19 +97,6 @@ class RtStructures:
                 remedy="Give the name exactly, or rename them",
             )
         return drawn[0]
-
-    def check_frame(self, image_frame_uid: str | None) -> None:
-        """Raises InputError if the image is known to lie in another frame of reference."""
-        check_frame(self.frame_of_reference_uid, image_frame_uid, "structure set")
-
-    def mask_of(self, name: str, shape_kji: tuple[int, int, int], ijk_to_ras: np.ndarray, **options) -> np.ndarray:
-        """The structure of that name as a bool mask; options as of ``rasterized``."""
-        return rasterized(self.named(name), shape_kji, ijk_to_ras, **options).mask
-
-
-def is_structure_set(path: Path | str) -> bool:
-    """Whether a file is an RT structure set."""
-    return is_one(path, STORAGE_CLASS, "RTSTRUCT")
 
 
 def read_structures(path: Path | str) -> RtStructures:

@@ -148,7 +148,7 @@ def _pictures(measured) -> dict[str, str]:
             )
         if measured.map is not None:
             drawn["map"] = figures.map_figure(
-                image.array, measured.map.map.map, measured.map.map.boost, image.ijk_to_world, center
+                image.array, measured.map.map.map, measured.map.map.boost.mask, image.ijk_to_world, center
             )
         return {name: svg_data_uri(figure) for name, figure in drawn.items()}
 

@@ -55,12 +55,11 @@ def methods(measured) -> Citing:
             "A recurrence counts as in-field if at least 95 % of it lies within the 95 % isodose, as marginal from "
             "20 % on, else as out of field {akram2020} {dawson2000}."
         )
-    paragraphs.append(_texture(measured.features.settings))
+    paragraphs.append(texture_sentence(measured.features.settings))
     if measured.map is not None:
         paragraphs.append(
             "The radio-resistance map is exploratory and goes beyond the publication: the seven features that differed "
-            "significantly there {akram2020}, computed in a neighborhood of each voxel. "
-            + " ".join(measured.map.map.method)
+            "significantly there {akram2020}, computed in a neighborhood of each voxel. " + measured.map.map.explanation
         )
     return Citing.of(paragraphs)
 
@@ -75,7 +74,7 @@ def _alignment(alignment) -> str:
     )
 
 
-def _texture(settings) -> str:
+def texture_sentence(settings) -> str:
     outliers = (
         "Voxels beyond three standard deviations of the region's mean were left out. "
         if settings.outliers != "none"

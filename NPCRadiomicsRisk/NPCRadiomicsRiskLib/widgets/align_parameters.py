@@ -22,9 +22,6 @@ from .section_parameters import SectionParameters
 
 TEXTS = ("alignVerdictText", "alignQualityText", "alignNotesText")
 LANDMARKS = {"alignPreLandmarks": "preVolume", "alignRecurrenceLandmarks": "recurrenceVolume"}
-LIST_NAMES = {"alignPreLandmarks": "Landmarks before", "alignRecurrenceLandmarks": "Landmarks at recurrence"}
-# Bone that both scans show; the order in which the lists propose them.
-LANDMARK_NAMES = ("left pterygoid process", "right pterygoid process", "clivus", "vomer", "sella", "odontoid process")
 
 
 class AlignParameters(SectionParameters):
@@ -215,9 +212,7 @@ def qualityText(alignment) -> str:
         _("Moved by {shift:.1f} mm, turned by {turn:.1f}°").format(
             shift=quality.translation_mm, turn=quality.rotation_deg
         ),
-        _("{count} of {total} starts agree within 1 mm").format(
-            count=quality.agreeing_starts, total=quality.n_starts
-        ),
+        _("{count} of {total} starts agree within 1 mm").format(count=quality.agreeing_starts, total=quality.n_starts),
         _("There and back again: {length:.1f} mm").format(length=quality.inverse_consistency_mm),
         _("Region covered: {share:.0f} %").format(share=100 * quality.overlap),
     ]

@@ -9,7 +9,7 @@ from NPCResponseLib.widgets.section import enable
 
 from .align_parameters import LANDMARKS, AlignParameters
 from .choices import AlignRegion
-from .landmark_placement import startMarking
+from .landmark_placement import addLandmarks, startMarking
 from .panel_section import PanelSection
 from .views import compositesShowing, setOpacity, showLayers
 
@@ -102,8 +102,10 @@ class AlignSection(PanelSection):
             return
         self.stopBlinking()
         showLayers(scan)
-        markups = getattr(values, name) or self._parameters.addLandmarks(name)
-        setattr(values, name, markups)
+        if getattr(values, name) is None:
+            isPre = name == "alignPreLandmarks"
+            setattr(values, name, addLandmarks(_("Landmarks before") if isPre else _("Landmarks at recurrence"), scan))
+        markups = getattr(values, name)
         self._statusLabel.text = startMarking(markups)
 
     # -- results --

@@ -136,7 +136,9 @@ def doseText(result: SubRegionsResult) -> str:
     names = {"in-field": _("In-field"), "marginal": _("Marginal"), "out-field": _("Out of field")}
     lines = [
         f"<b>{escape(names.get(found.category, found.category))}</b>",
-        _("{share:.1f} % of the recurrence gets {isodose:.1f} Gy or more ({percent:g} % of {prescription:g} Gy).").format(
+        _(
+            "{share:.1f} % of the recurrence gets {isodose:.1f} Gy or more ({percent:g} % of {prescription:g} Gy)."
+        ).format(
             share=100 * found.share_within,
             isodose=found.isodose_gy,
             percent=100 * found.isodose,

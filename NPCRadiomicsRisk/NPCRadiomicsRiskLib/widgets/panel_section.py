@@ -92,4 +92,5 @@ class PanelSection(JobSection):
         self._memory.keep(getattr(self._parameters.values, self._parameters.mainOutput), result)
         if self.resultsName:
             getattr(self.ui, self.resultsName).collapsed = False
+        self._parameters.values.parameterNode.Modified()  # what other sections offer may rest on what is kept
         return self.showResult(result)

@@ -25,9 +25,10 @@ class PatientSection(Section):
             selection.disconnectWidgets()
 
     def setParameterNode(self, parameterNode) -> None:
-        self._values = parameterNode
+        self._values = None  # the first selector may change parameters before the second knows them
         for selection in self._selections:
             selection.setParameterNode(parameterNode)
+        self._values = parameterNode
 
     def onModified(self) -> None:
         if self._values is not None:

@@ -6,7 +6,10 @@ import slicer
 def showLayers(background, foreground=None, opacity: float = 0.0, focusRas=()) -> None:
     """An image in all slice views, perhaps with another over it."""
     slicer.util.setSliceViewerLayers(
-        background=background, foreground=foreground, foregroundOpacity=opacity, fit=slicer.app.layoutManager() is not None
+        background=background,
+        foreground=foreground,
+        foregroundOpacity=opacity,
+        fit=slicer.app.layoutManager() is not None,
     )
     lookAt(focusRas)
 
@@ -14,9 +17,7 @@ def showLayers(background, foreground=None, opacity: float = 0.0, focusRas=()) -
 def lookAt(pointRas) -> None:
     """Bring a world point (RAS, mm) into all slice views; an empty one leaves them."""
     if len(pointRas) == 3:
-        slicer.vtkMRMLSliceNode.JumpAllSlices(
-            slicer.mrmlScene, *pointRas, slicer.vtkMRMLSliceNode.CenteredJumpSlice
-        )
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *pointRas, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
 def compositesShowing(foreground) -> list:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import InputError
-from .anatomy import Anatomy, Ellipsoid, Part, healthy_anatomy
-from .grid import rotation_about
+from .anatomy import Anatomy, Ellipsoid, Part, healthy_anatomy, shape_mask
+from .grid import PhantomGrid, rotation_about
 
 PIVOT_RAS = (0.0, -25.0, -20.0)  # the head turns about the upper spine
 STEP_MM = 1.0  # of the points that volumes and the truths of sub-regions are counted on
@@ -105,8 +105,8 @@ def recurrent_part(tumor: tuple[Ellipsoid, ...], share: float, outside: float, r
         share: its volume, as a fraction of the tumor's.
         outside: how much of its own volume lies outside the tumor, met as well as N_TRIES random places allow.
     """
-    points_ras = _points_around(tumor, COARSE_STEP_MM)
-    inside = points_ras[_inside(tumor, points_ras)]
+    grid = _grid_around(tumor, COARSE_STEP_MM)
+    inside = _centers_ras(_union(tumor, grid), grid)
     volume_mm3 = share * len(inside) * COARSE_STEP_MM**3
     best, best_error = None, np.inf
     for _ in range(N_TRIES):
@@ -123,21 +123,27 @@ def recurrent_part(tumor: tuple[Ellipsoid, ...], share: float, outside: float, r
 
 
 def disease_of(tumor: tuple[Ellipsoid, ...], recurrence: Ellipsoid) -> Disease:
-    points_ras = _points_around((*tumor, recurrence))
-    in_gtv, in_gtvr = _inside(tumor, points_ras), recurrence.contains(points_ras)
+    grid = _grid_around((*tumor, recurrence), STEP_MM)
+    in_gtv, in_gtvr = _union(tumor, grid), shape_mask(recurrence, grid)
     either = in_gtv | in_gtvr
-    return Disease(tumor, recurrence, points_ras[either], in_gtv[either], in_gtvr[either])
+    return Disease(tumor, recurrence, _centers_ras(either, grid), in_gtv[either], in_gtvr[either])
 
 
-def _inside(shapes: tuple[Ellipsoid, ...], points_ras: np.ndarray) -> np.ndarray:
-    return np.any([shape.contains(points_ras) for shape in shapes], axis=0)
-
-
-def _points_around(shapes: tuple[Ellipsoid, ...], step_mm: float = STEP_MM) -> np.ndarray:
-    """(n, 3) points of a regular grid over a box that holds the shapes."""
+def _grid_around(shapes: tuple[Ellipsoid, ...], step_mm: float) -> PhantomGrid:
+    """Cubic voxels over a box that holds the shapes."""
     corners = np.concatenate([shape.bounding_corners_ras for shape in shapes])
-    axes = [np.arange(low, high + step_mm, step_mm) for low, high in zip(corners.min(0), corners.max(0), strict=True)]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    ijk_to_ras = np.diag([step_mm, step_mm, step_mm, 1.0])
+    ijk_to_ras[:3, 3] = corners.min(axis=0)
+    size = np.ceil(np.ptp(corners, axis=0) / step_mm).astype(int) + 1
+    return PhantomGrid(tuple(size[::-1].tolist()), ijk_to_ras, slice_thickness_mm=step_mm)
+
+
+def _union(shapes: tuple[Ellipsoid, ...], grid: PhantomGrid) -> np.ndarray:
+    return np.any([shape_mask(shape, grid) for shape in shapes], axis=0)
+
+
+def _centers_ras(mask: np.ndarray, grid: PhantomGrid) -> np.ndarray:
+    return np.argwhere(mask)[:, ::-1] @ grid.ijk_to_ras[:3, :3].T + grid.ijk_to_ras[:3, 3]
 
 
 def pose(rotation: np.ndarray, translation_mm: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .recurrence_anatomy import STEP_MM, Disease
 
-N_WAVES = 160  # of each of the two widths: enough for nearly normal values
+N_WAVES = 96  # of each of the two widths: enough for nearly normal values
 POINTS_AT_ONCE = 20_000
 LOWEST_SIGNAL = 1.0  # no tissue is darker than this
 

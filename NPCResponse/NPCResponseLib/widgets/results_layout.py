@@ -34,11 +34,12 @@ _FRAME = (
     '<layout type="vertical" split="true">{}<item splitSize="400"><layout type="horizontal">{}</layout></item></layout>'
 )
 # The arrangements by their number, which scenes save: never change one.
-MAPS_AND_PLOT, MAPS, TREND = LAYOUT_ID, LAYOUT_ID + 1, LAYOUT_ID + 2
+MAPS_AND_PLOT, MAPS, TREND, MAPS_ONLY = LAYOUT_ID, LAYOUT_ID + 1, LAYOUT_ID + 2, LAYOUT_ID + 3
 LAYOUTS = {
     MAPS_AND_PLOT: _FRAME.format(_SLICES, _PLOT + _TABLE),
     MAPS: _FRAME.format(_SLICES, _TABLE),
     TREND: f'<layout type="vertical" split="true">{_PLOT}{_TABLE}</layout>',
+    MAPS_ONLY: f'<layout type="vertical" split="true">{_SLICES}</layout>',
 }
 
 

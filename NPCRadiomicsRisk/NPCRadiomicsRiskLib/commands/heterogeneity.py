@@ -1,0 +1,169 @@
+"""``npc-radiomics heterogeneity``: a cohort, from a manifest or a table of features to the paired statistics."""
+
+import json
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from NPCResponseLib.commands.interruption import Interruption
+from NPCResponseLib.commands.options import choices, load_modules
+from NPCResponseLib.commands.progress import print_result, progress_bar
+from NPCResponseLib.errors import InputError
+
+from . import texture_options as texture
+from .subregions import size_of_region
+from .texture_options import TextureChoice
+
+HELP = (
+    "Compare recurrent and non-recurrent parts of the tumors of a cohort, as Akram et al. 2020 did.\n\n"
+    "Takes a manifest (CSV; one row per patient with its files: patient, pre, gtv, recurrence, gtvr, ...), or the "
+    "features.csv of earlier runs. Writes features.csv, tables (CSV), plots (SVG, PNG), report.html and "
+    "decisions.json. Research use only; not for diagnosis."
+)
+EXAMPLES = (
+    "Examples:\n\n"
+    "  npc-radiomics phantom demo/recurrence --patients 14\n\n"
+    "  npc-radiomics heterogeneity demo/recurrence/manifest.csv -o demo/heterogeneity\n\n"
+    "  npc-radiomics heterogeneity features.csv --correction holm -o again\n\n"
+    "  npc-radiomics heterogeneity manifest.csv -o result --keep work --jobs 4\n\n"
+    "Columns of a manifest: patient, pre, gtv, gtvr; and if there are: recurrence, gtv_segment, gtvr_segment, "
+    "transform, plan_transform, landmarks_pre, landmarks_recurrence, dose, prescription_gy."
+)
+INDEX_NAME = "decisions.json"
+ANALYSIS, COHORT = "Statistics", "Cohort"
+
+
+class CorrectionName(str, Enum):
+    bonferroni = "bonferroni"
+    holm = "holm"
+    bh = "bh"
+
+
+class PairedTestName(str, Enum):
+    by_shapiro = "by-shapiro"
+    t = "t"
+    wilcoxon = "wilcoxon"
+
+
+def command(
+    context: typer.Context,
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="manifest.csv, or a features.csv.", show_default=False)
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FOLDER", help="For the results; made if need be.", show_default=False),
+    ],
+    alpha: Annotated[float, typer.Option(help="After the correction.", rich_help_panel=ANALYSIS)] = 0.05,
+    correction: Annotated[
+        CorrectionName,
+        typer.Option(metavar="NAME", help=choices("Which counts:", CorrectionName), rich_help_panel=ANALYSIS),
+    ] = CorrectionName.bonferroni,
+    test: Annotated[
+        PairedTestName,
+        typer.Option(metavar="NAME", help=choices("Paired test:", PairedTestName), rich_help_panel=ANALYSIS),
+    ] = PairedTestName.by_shapiro,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Processes; 0 for one per core.", rich_help_panel=COHORT)] = 0,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep each patient's result here, so that a run that was stopped goes on.",
+            show_default=False,
+            rich_help_panel=COHORT,
+        ),
+    ] = None,
+    voi_mm: Annotated[
+        str, typer.Option(metavar="R,A,S", help="Size of the volume that is aligned.", rich_help_panel=COHORT)
+    ] = "120,120,110",
+    smallest_island: Annotated[
+        float, typer.Option(metavar="MM3", help="Smaller pieces go to the other region.", rich_help_panel=COHORT)
+    ] = 0.0,
+    accept_unreliable_alignment: Annotated[
+        bool, typer.Option("--accept-unreliable-alignment", help="Measure those patients, too.", rich_help_panel=COHORT)
+    ] = False,
+    allow_different_patients: Annotated[
+        bool, typer.Option("--allow-different-patients", help="Though PatientID differs.", rich_help_panel=COHORT)
+    ] = False,
+    resampling: texture.Resampling = texture.ResamplingName.corrected,
+    voxel_size_mm: texture.VoxelSize = None,
+    outliers: texture.Outliers = texture.OutlierName.three_sd,
+    quantization: texture.Quantization = texture.QuantizationName.lloyd,
+    levels: texture.Levels = 256,
+    shared_levels: texture.SharedLevels = False,
+    weights: texture.Weights = texture.WeightsName.toolbox,
+    two_d: texture.TwoD = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace results of an earlier run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+) -> None:
+    """See HELP."""
+    if not table.is_file():
+        raise InputError("no such file", where=str(table), remedy="Check the path")
+    if not 0 < alpha < 1:
+        raise InputError(f"--alpha must lie between 0 and 1, found {alpha:g}")
+    if jobs < 0:
+        raise InputError(f"--jobs must not be negative, found {jobs}")
+    options = {
+        "texture": TextureChoice(
+            resampling=resampling.value,
+            voxel_size_mm=voxel_size_mm,
+            outliers=outliers.value,
+            quantization=quantization.value,
+            n_levels=levels,
+            levels_shared=shared_levels,
+            weights=weights.value,
+            two_d=two_d,
+        ),
+        "minimum_island_mm3": smallest_island,
+        "region_size_mm": size_of_region(voi_mm),
+        "different_patients": allow_different_patients,
+        "accept_unreliable": accept_unreliable_alignment,
+    }
+    statistics = {"alpha": alpha, "correction": correction.value, "test": test.value.replace("-s", " S")}
+    summary, lines = _run(
+        table, output, options, statistics, (jobs or os.cpu_count() or 1, keep), context.obj.interruption,
+        force=force, quiet=quiet,
+    )  # fmt: skip
+    if as_json:
+        print_result(json.dumps(summary, indent=2, allow_nan=False))
+    elif not quiet:
+        print_result("\n".join(lines))
+
+
+def _run(
+    table: Path,
+    output: Path,
+    options: dict,
+    statistics: dict,
+    cohort: tuple[int, Path | None],
+    interruption: Interruption,
+    *,
+    force: bool,
+    quiet: bool,
+) -> tuple[dict, list[str]]:
+    """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
+    from NPCResponseLib.commands.staged_output import StagedOutput
+
+    load_modules(interruption, "commands.heterogeneity_results", package="NPCRadiomicsRiskLib")
+    from .heterogeneity_results import OUTPUT_NAMES, Request, features_of_cohort, is_feature_table, write_results
+    from .patient_measurement import MeasurementChoice
+
+    choice = MeasurementChoice(**options)
+    choice.texture.settings()  # refuses what makes no sense before anything slow
+    with (
+        StagedOutput(output, OUTPUT_NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
+        progress_bar(quiet=quiet) as progress,
+    ):
+        progress("Reading", 0.01)
+        request = Request(table, statistics, None if is_feature_table(table) else choice)
+        measured = features_of_cohort(request, *cohort, progress, interruption)
+        progress("Writing", 0.9)
+        results = write_results(request, measured, staged.folder, interruption)
+        progress("Finishing", 1.0)
+        paths = staged.commit()
+    summary = {**results.summary, "output_directory": str(staged.output)}
+    return summary, [*results.lines, f"Wrote to {output}: {', '.join(path.name for path in paths)}"]

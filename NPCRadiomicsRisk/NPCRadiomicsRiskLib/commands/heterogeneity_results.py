@@ -1,0 +1,186 @@
+"""The features of a cohort, its paired statistics, and the files of the result."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from NPCResponseLib.commands.cohort_results import write_table
+from NPCResponseLib.commands.results import Results, json_safe
+from NPCResponseLib.errors import InputError
+from NPCResponseLib.readers.cohort_table import TableFormat, read_table
+from NPCResponseLib.report.provenance import Provenance, input_record
+
+from ..heterogeneity import compare_subregions
+from ..heterogeneity_tables import TABLE_NAMES, tables
+from ..paired_values import PairedValues, paired_values_from_rows
+from ..report import heterogeneity_figures
+from ..report.heterogeneity_report import HeterogeneityReport, write_report
+from ..report.heterogeneity_text import verdict
+from .cohort_run import PatientOutcome, run_cohort
+from .feature_rows import write_columns, write_rows
+from .heterogeneity import INDEX_NAME
+from .manifest import read_manifest
+from .patient_measurement import MeasurementChoice
+
+FEATURES_NAME, PATIENTS_NAME = "features.csv", "patients.csv"
+OUTPUT_NAMES = (
+    FEATURES_NAME,
+    PATIENTS_NAME,
+    *(f"{name}.csv" for name in TABLE_NAMES),
+    *(f"{name}.{ending}" for name in heterogeneity_figures.NAMES for ending in ("svg", "png")),
+    "report.html",
+    INDEX_NAME,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Attributes:
+    choice: how patients are measured; None if the table holds features.
+    statistics: keyword arguments of compare_subregions.
+    """
+
+    table: Path
+    statistics: dict
+    choice: MeasurementChoice | None
+
+    def parameters(self) -> list[tuple[str, str]]:
+        shown = [
+            ("--alpha", f"{self.statistics['alpha']:g}"),
+            ("--correction", self.statistics["correction"]),
+            ("--test", self.statistics["test"].replace(" S", "-s")),
+        ]
+        return shown + (self.choice.texture.parameters() if self.choice else [])
+
+
+@dataclass(frozen=True)
+class MeasuredCohort:
+    """Attributes:
+    rows: of the feature table; empty if they were read.
+    outcomes: of each patient; empty if features were read.
+    """
+
+    values: PairedValues
+    rows: Sequence[dict] = ()
+    outcomes: Sequence[PatientOutcome] = ()
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        return [(outcome.patient, outcome.failure) for outcome in self.outcomes if outcome.failure]
+
+
+def is_feature_table(path: Path) -> bool:
+    """Whether a table holds features rather than files."""
+    if path.suffix.lower() != ".csv":
+        return True
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            names = [name.strip() for name in next(csv.reader(stream), [])]
+    except UnicodeDecodeError:
+        raise InputError("it is not UTF-8 text", where=str(path), remedy="Save it as CSV, UTF-8") from None
+    return "region" in names
+
+
+def features_of_cohort(request: Request, n_jobs: int, kept: Path | None, progress, interruption) -> MeasuredCohort:
+    """Read features, or measure every patient of the manifest.
+
+    Raises:
+        InputError: of the table; or fewer than two patients could be measured.
+    """
+    if request.choice is None:
+        found = read_table(request.table, TableFormat(), None, check=interruption.check)
+        return MeasuredCohort(paired_values_from_rows(found))
+    patients = read_manifest(request.table)
+    outcomes: list[PatientOutcome | None] = [None] * len(patients)
+    finished = run_cohort(patients, request.choice, n_jobs=n_jobs, kept=kept, check=interruption.check)
+    for done, (position, outcome) in enumerate(finished, start=1):
+        outcomes[position] = outcome
+        progress(f"{done} of {len(patients)} patients", 0.02 + 0.85 * done / len(patients))
+    rows = [row for outcome in outcomes for row in outcome.rows]
+    measured = [outcome for outcome in outcomes if not outcome.failure]
+    if len(measured) < 2:
+        first = next((f"{each.patient}: {each.failure}" for each in outcomes if each.failure), "")
+        raise InputError(
+            f"{len(measured)} of {len(outcomes)} patients could be measured. {first}".strip().rstrip("."),
+            remedy="A comparison needs two",
+        )
+    return MeasuredCohort(paired_values_from_rows(rows), rows, outcomes)
+
+
+def write_results(request: Request, measured: MeasuredCohort, folder: Path, interruption) -> Results:
+    """Write every file into a (staging) folder."""
+    analysis = compare_subregions(measured.values, **request.statistics)
+    found = tables(analysis)
+    for table in found:
+        write_table(table, folder / f"{table.name}.csv")
+    if measured.rows:
+        write_rows(measured.rows, folder / FEATURES_NAME)
+        write_columns(_patient_columns(measured.outcomes), folder / PATIENTS_NAME)
+    interruption.check()
+    figures = heterogeneity_figures.draw(analysis, measured.values)
+    heterogeneity_figures.save(figures, folder)
+    interruption.check()
+    report = HeterogeneityReport(
+        analysis=analysis,
+        tables=found,
+        figures=figures,
+        failures=measured.failures,
+        patient_warnings=[(each.patient, warning) for each in measured.outcomes for warning in each.warnings],
+        settings=request.choice.texture.settings() if request.choice else None,
+        provenance=Provenance.now(request.parameters(), [input_record(request.table, "table")]),
+    )
+    write_report(report, folder / "report.html")
+    interruption.check()
+    summary = summarize(request, report)
+    summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
+    (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return Results(summary, lines_for_people(report))
+
+
+def _patient_columns(outcomes: Sequence[PatientOutcome]) -> dict[str, list]:
+    """One row per patient, failed ones too."""
+    names = list(dict.fromkeys(name for outcome in outcomes for name in outcome.summary or {}))
+    columns: dict[str, list] = {"patient": [outcome.patient for outcome in outcomes]}
+    columns |= {name: [(outcome.summary or {}).get(name) for outcome in outcomes] for name in names}
+    columns["failure"] = [outcome.failure for outcome in outcomes]
+    columns["warnings"] = [" ".join(outcome.warnings) for outcome in outcomes]
+    return columns
+
+
+def summarize(request: Request, report: HeterogeneityReport) -> dict:
+    """The exact decisions and every number, as plain JSON values."""
+    analysis = report.analysis
+    return json_safe(
+        {
+            "software": {"name": "NPCImaging", "version": report.provenance.software_version},
+            "created": report.provenance.created.isoformat(timespec="seconds"),
+            "research_use_only": True,
+            "n_patients": analysis.n,
+            "verdict": verdict(analysis),
+            "choices": {**request.statistics, "n_tests": analysis.n_tests, "threshold": analysis.threshold},
+            "texture_settings": vars(report.settings) if report.settings else None,
+            "significant": list(analysis.significant),
+            "decisions": list(analysis.decisions),
+            "tables": {
+                table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+                for table in report.tables
+            },
+            "failures": [{"patient": patient, "reason": reason} for patient, reason in report.failures],
+            "warnings": list(analysis.warnings),
+            "inputs": [
+                {"label": record.label, "kind": record.kind, "sha256": record.sha256}
+                for record in report.provenance.inputs
+            ],
+            "versions": report.provenance.versions,
+        }
+    )
+
+
+def lines_for_people(report: HeterogeneityReport) -> list[str]:
+    """The result in a few lines for a terminal."""
+    lines = list(verdict(report.analysis))
+    lines += [f"Not measured: {patient}: {reason}" for patient, reason in report.failures]
+    lines += [f"Warning: {warning}" for warning in report.analysis.warnings]
+    return [*lines, "Research use only; not for diagnosis."]

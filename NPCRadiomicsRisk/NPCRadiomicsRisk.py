@@ -102,7 +102,8 @@ class NPCRadiomicsRiskParameterNode:
     """Every choice of the panel, and its results; saved with the scene. Enums are saved by name: never rename one.
 
     preVolume, recurrenceVolume - the scans from before treatment and at recurrence.
-    gtvSegmentation, gtvSegmentId - the tumor on the first; gtvrSegmentation, gtvrSegmentId - the recurrence on the second.
+    gtvSegmentation, gtvSegmentId - the tumor on the first.
+    gtvrSegmentation, gtvrSegmentId - the recurrence on the second.
     differentPatients - take nodes under different patient IDs.
 
     Those of the alignment begin with align.
@@ -340,7 +341,8 @@ class NPCRadiomicsRiskLogic(ScriptedLoadableModuleLogic):
         patient = logic.loadRecurrencePhantom()  # or your own nodes: slicer.util.getNode("...")
         alignment = logic.alignScans(patient.pre, patient.recurrence, patient.gtv_segmentation)
         regions = logic.divideTumor(patient.gtv_segmentation, patient.gtvr_segmentation, alignment.outputs.transform)
-        print(logic.computeFeatures(patient.pre, regions.outputs.segmentation).features["GTVr"].values["NGTDM_Strength"])
+        features = logic.computeFeatures(patient.pre, regions.outputs.segmentation).features
+        print(f"NGTDM strength {features['GTVr'].values['NGTDM_Strength']:.3g}")
     """
 
     def __init__(self, parent=None):
@@ -434,6 +436,83 @@ class NPCRadiomicsRiskLogic(ScriptedLoadableModuleLogic):
         chosen = {name: _segment(segmentation, name) for name in regions}
         return FeaturesJob(volume, chosen, TextureSettings(**settings)).run(outputs)
 
+    def testStability(self, volume, segmentation, *, repetitions=5, seed=0, outputs=None, **settings):
+        """Measure a divided tumor again and again, with outlines and settings a little changed.
+
+        Args:
+            volume: the pre-treatment scan. segmentation: that of ``divideTumor``.
+            repetitions: of each kind of disturbance.
+            outputs: StabilityOutputs with a table to update.
+            settings: fields of NPCRadiomicsRiskLib.texture.panel47.TextureSettings.
+
+        Returns:
+            NPCRadiomicsRiskLib.mrml.feature_stability.StabilityResult.
+
+        Raises:
+            InputError: input that cannot be used.
+        """
+        from NPCRadiomicsRiskLib.mrml.feature_stability import StabilityJob
+        from NPCRadiomicsRiskLib.texture.panel47 import TextureSettings
+
+        return StabilityJob(volume, segmentation, TextureSettings(**settings), n=repetitions, seed=seed).run(outputs)
+
+    def addToCohort(self, table, patient, result):
+        """Add the rows of one patient to a table node, or to a new one (None); returns it.
+
+        Args:
+            patient: a label of your own, no identifier. Rows of the same label are replaced.
+            result: that of ``computeFeatures``.
+
+        Raises:
+            InputError: no label, or a table of something else.
+        """
+        from NPCRadiomicsRiskLib.mrml.cohort_features import add_patient
+
+        return add_patient(table, patient, result.features)
+
+    def compareSubregions(self, table, *, outputs=None, **choices):
+        """Compare GTVr with GTVnr over many patients, feature by feature.
+
+        Example::
+
+            table = logic.addToCohort(None, "P01", features)  # or slicer.util.loadTable("cohort.csv")
+            result = logic.compareSubregions(table, correction="holm")
+            print(result.analysis.significant)
+
+        Args:
+            table: node with a row per patient and region: patient, region, volume_cm3, n_voxels, 47 features.
+            outputs: CohortOutputs of an earlier result with nodes to update.
+            choices: keyword arguments of NPCRadiomicsRiskLib.heterogeneity.compare_subregions (test, correction, ...).
+
+        Returns:
+            NPCRadiomicsRiskLib.mrml.cohort_features.RegionComparison.
+
+        Raises:
+            InputError: a table that cannot be used; the sentence names row and column.
+        """
+        from NPCRadiomicsRiskLib.mrml.cohort_features import RegionComparisonJob
+
+        return RegionComparisonJob(table, **choices).run(outputs)
+
+    def mapRadioresistance(self, volume, gtv, segment="", *, outputs=None, **options):
+        """Map where a tumor looks like the parts that recurred (exploratory), and suggest a region.
+
+        Args:
+            volume: the pre-treatment scan. gtv, segment: segmentation, and name or ID of the tumor's segment.
+            outputs: MapOutputs with nodes to update; new ones are made for the rest.
+            options: radius_mm, or keyword arguments of NPCRadiomicsRiskLib.radioresistance.radioresistance_map
+                (n_levels, model, boost_rule, ...).
+
+        Returns:
+            NPCRadiomicsRiskLib.mrml.radioresistance.MapResult.
+
+        Raises:
+            InputError: input that cannot be used.
+        """
+        from NPCRadiomicsRiskLib.mrml.radioresistance import MapJob
+
+        return MapJob(volume, _segment(gtv, segment), **options).run(outputs)
+
     def loadRecurrencePhantom(self, **options):
         """Simulate a patient with a recurrence into the scene; returns its nodes (RecurrenceNodes)."""
         from NPCRadiomicsRiskLib.mrml.sample_data import add_recurrence_phantom_to_scene
@@ -452,6 +531,9 @@ class NPCRadiomicsRiskTest(ScriptedLoadableModuleTest):
     """The self test that Slicer and CTest run: a simulated patient, whose truth is known. The panel itself is tested by
     Testing/Python/NPCRadiomicsRiskPanelTest.py."""
 
+    LARGEST_ERROR_MM = 2.5  # of the landmarks after alignment
+    RECURRENT_SHARE, SHARE_DELTA = 0.23, 0.05  # GTVr inside GTV as the phantom draws it, and what thick slices change
+
     def setUp(self):
         slicer.mrmlScene.Clear()
 
@@ -459,3 +541,55 @@ class NPCRadiomicsRiskTest(ScriptedLoadableModuleTest):
         for name in sorted(name for name in dir(self) if name.startswith("test_")):
             self.setUp()
             getattr(self, name)()
+
+    def segments(self, node):
+        """Names of a segmentation's segments."""
+        segmentation = node.GetSegmentation()
+        return {segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())}
+
+    def test_wholePathOnThePhantom(self):
+        logic = NPCRadiomicsRiskLogic()
+        patient = logic.loadRecurrencePhantom(seed=1)
+        alignment = logic.alignScans(
+            patient.pre, patient.recurrence, patient.gtv_segmentation,
+            preLandmarks=patient.pre_landmarks, recurrenceLandmarks=patient.recurrence_landmarks,
+        )  # fmt: skip
+        self.assertTrue(alignment.alignment.reliable, alignment.alignment.reasons)
+        self.assertLess(alignment.alignment.quality.landmark_rms_mm, self.LARGEST_ERROR_MM)
+        divided = logic.divideTumor(
+            patient.gtv_segmentation, patient.gtvr_segmentation, alignment.outputs.transform,
+            dose=patient.dose, prescription_gy=patient.prescription_gy,
+        )  # fmt: skip
+        self.assertEqual(divided.in_field.category, "in-field")
+        self.assertLessEqual({"GTV", "GTVr", "GTVnr"}, self.segments(divided.outputs.segmentation))
+        share = divided.regions.gtvr_fraction
+        self.assertAlmostEqual(share, self.RECURRENT_SHARE, delta=self.SHARE_DELTA)
+
+        features = logic.computeFeatures(patient.pre, divided.outputs.segmentation)
+        self.assertEqual(features.outputs.table.GetNumberOfRows(), 47)
+        recurrent, other = (features.features[name].values["Intensity_Variance"] for name in ("GTVr", "GTVnr"))
+        self.assertLess(recurrent, other, "the phantom's recurrent part is painted evener, as in the paper")
+        table = logic.addToCohort(None, "P01", features)
+        self.assertEqual(table.GetNumberOfRows(), 2)
+
+    def test_mapSuggestsAPartOfTheTumor(self):
+        from NPCRadiomicsRiskLib.radioresistance import BoostRule
+
+        logic = NPCRadiomicsRiskLogic()
+        patient = logic.loadRecurrencePhantom(seed=1)
+        result = logic.mapRadioresistance(
+            patient.pre, patient.gtv_segmentation, boost_rule=BoostRule(volume_share=0.3)
+        )  # fmt: skip
+        low, high = slicer.util.arrayFromVolume(result.outputs.map).min(), result.map.map.max()
+        self.assertGreaterEqual(low, 0)
+        self.assertLessEqual(high, 1)
+        self.assertAlmostEqual(result.map.boost.share, 0.3, delta=0.03)
+        self.assertEqual(len(self.segments(result.outputs.segmentation)), 1)
+
+    def test_oneVolumeForBothScansIsRefused(self):
+        from NPCResponseLib.errors import InputError
+
+        logic = NPCRadiomicsRiskLogic()
+        patient = logic.loadRecurrencePhantom(seed=1)
+        with self.assertRaisesRegex(InputError, "same volume"):
+            logic.alignScans(patient.pre, patient.pre)

@@ -212,6 +212,16 @@ def test_effect_sizes_have_their_published_values():
     assert dz.low < dz.value < dz.high
 
 
+@pytest.mark.parametrize("size", [0.2, 1.0, 3.5, 8.0])
+def test_limits_of_a_paired_effect_do_not_depend_on_its_direction(size):
+    differences = np.array([-1.5, -0.7, -0.2, 0.1, 0.4, 0.6, 1.3])
+    differences = (differences - differences.mean()) / differences.std(ddof=1) + size
+    up, _ = paired_effect_sizes(differences, np.zeros(7))
+    down, _ = paired_effect_sizes(-differences, np.zeros(7))
+    assert (down.low, down.high) == pytest.approx((-up.high, -up.low), rel=1e-9)
+    assert up.low < size < up.high
+
+
 def test_text_as_papers_print_it():
     summary = summarize_group([12.43, 16.1, 20.6])
     assert summary.mean_sd_text() == "16.38 ± 4.09"

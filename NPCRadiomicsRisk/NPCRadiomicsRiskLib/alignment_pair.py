@@ -37,7 +37,7 @@ AGREE_MM = 1.0
 CAPTURE_RINGS, N_PER_RING, NEARLY_ALL = (5.0, 10.0, 20.0), 6, 5
 BACKWARDS_MM = 3.0
 N_DISTANCE_POINTS = 500
-FAR_MM, MIN_FAR = 15.0, 20  # poses that cannot be mistaken for the one found, and how many of them tell what is usual
+FAR_MM, MIN_FAR, N_FAR = 15.0, 20, 100  # poses that cannot be mistaken for the one found
 
 
 Looks = list[tuple[np.ndarray, float]]  # poses and their gain
@@ -145,14 +145,15 @@ class ScanPair:
         )
 
     def _peak(self, found, looks: Looks) -> tuple[float, float, float]:
-        """Median and robust standard deviation of the gains at poses far from the one found, and its gain; coarse."""
+        """Median and robust standard deviation of the gain at poses far from the one found, and there."""
         some = self.points_ras[::10]
-        far = np.array([gain for pose, gain in looks if distance_mm(found, pose, some) > FAR_MM])
+        far = [pose for pose, _ in looks if distance_mm(found, pose, some) > FAR_MM]
+        here = self.medium.gain(found)
         if len(far) < MIN_FAR:
-            return 0.0, np.nan, self.coarse.gain(found)
-        usual = float(np.median(far))
-        spread = 1.4826 * float(np.median(np.abs(far - usual)))
-        return usual, max(spread, 1e-6), self.coarse.gain(found)
+            return 0.0, np.nan, here
+        gains = np.array([self.medium.gain(pose) for pose in far[:: max(1, len(far) // N_FAR)]])
+        usual = float(np.median(gains))
+        return usual, max(1.4826 * float(np.median(np.abs(gains - usual))), 1e-6), here
 
     def _capture_and_inverse(self, found, reference) -> tuple[dict[float, tuple[int, int]], float]:
         """Of searches from around the optimum, how many come back, up to the first ring from which too few do.

@@ -4,8 +4,10 @@ import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from NPCResponseLib.statistics.number_checks import CheckResult, run_check
+if TYPE_CHECKING:
+    from NPCResponseLib.statistics.number_checks import CheckResult
 
 FILE = Path(__file__).with_name("published_subregions.json")
 
@@ -87,8 +89,10 @@ def published_subregions() -> PublishedSubRegions:
     )
 
 
-def consistency() -> dict[str, CheckResult]:
+def consistency() -> "dict[str, CheckResult]":
     """Whether each printed p value of a t-test follows from the printed mean, SD and number of patients."""
+    from NPCResponseLib.statistics.number_checks import run_check  # brings scipy.stats, which start-up goes without
+
     published = published_subregions()
     return {
         each.name: run_check(

@@ -14,6 +14,9 @@ BENCHMARKS = (
     "statistics_coverage",
     "patient_coverage",
     "virtual_cohort",
+    "local_texture_speed",
+    "subregion_cohort",
+    "alignment_accuracy",
 )
 
 for name in sys.argv[1:] or BENCHMARKS:

@@ -53,9 +53,12 @@ def report(seed: int = 1, with_alignment: bool = True) -> str:
 
 
 def drawn_and_measured(seed: int, settings: TextureSettings, with_alignment: bool) -> str:
-    ways = {"as drawn": as_drawn, f"registration error of {REGISTRATION_ERROR_MM:g} mm": with_error}
+    ways = {
+        "outline carried over, true transform": as_drawn,
+        f"the same, shifted by {REGISTRATION_ERROR_MM:g} mm": with_error,
+    }
     if with_alignment:
-        ways["aligned"] = aligned
+        ways["the same, aligned"] = aligned
     pairs: dict[str, dict[str, Pair]] = {way: {} for way in ways}
     reference: dict[str, Pair] = {}
     for number, patient in enumerate(simulate_recurrence_cohort(N_PATIENTS, seed)):
@@ -65,7 +68,7 @@ def drawn_and_measured(seed: int, settings: TextureSettings, with_alignment: boo
         for way, transform in ways.items():
             moving_to_fixed_ras = transform(patient, number)
             pairs[way][name] = features(patient, carried_over(patient, moving_to_fixed_ras), settings)
-    found = {"drawn mask": compare_subregions(reference, FEATURE_NAMES)}
+    found = {"as drawn": compare_subregions(reference, FEATURE_NAMES)}
     found |= {way: compare_subregions(table, FEATURE_NAMES) for way, table in pairs.items()}
     head = ("GTVr", *PUBLISHED_SIGNIFICANT, "significant of 47", "directions as published")
     rows = []

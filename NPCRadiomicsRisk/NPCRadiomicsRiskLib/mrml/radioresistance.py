@@ -7,6 +7,7 @@ import numpy as np
 import slicer
 import slicer.util
 
+from NPCResponseLib.errors import InputError
 from NPCResponseLib.mrml import volumes
 from NPCResponseLib.mrml.hierarchy import place_beside
 from NPCResponseLib.mrml.result_nodes import check_outputs, removed_on_failure
@@ -46,7 +47,7 @@ class MapResult:
     map: RadioresistanceMap
     outputs: MapOutputs
     warnings: tuple[str, ...]
-    rule: BoostRule = BoostRule()
+    rule: BoostRule
 
 
 class MapJob:

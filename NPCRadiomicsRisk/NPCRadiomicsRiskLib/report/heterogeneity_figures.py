@@ -28,7 +28,7 @@ MOST_PANELS = 12
 def draw(analysis: HeterogeneityAnalysis, values: PairedValues) -> tuple[Drawn, ...]:
     """Every figure that the analysis has something for."""
     drawn = []
-    shown = list(analysis.shown) or _smallest_p(analysis)
+    shown = _published_first(analysis) or _smallest_p(analysis)
     with report_style():
         if shown:
             caption = (
@@ -56,9 +56,18 @@ def draw(analysis: HeterogeneityAnalysis, values: PairedValues) -> tuple[Drawn, 
     return tuple(drawn)
 
 
+def _published_first(analysis: HeterogeneityAnalysis) -> list[str]:
+    return sorted(analysis.shown, key=lambda name: analysis.feature(name).published is None)
+
+
 def _smallest_p(analysis: HeterogeneityAnalysis, n: int = 4) -> list[str]:
     tested = sorted((each.p, each.name) for each in analysis.features if each.p is not None)
     return [name for _p, name in tested[:n]]
+
+
+def _p(p: float | None) -> str:
+    text = p_text(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def label(name: str) -> str:
@@ -76,7 +85,7 @@ def pair_plots(analysis: HeterogeneityAnalysis, values: PairedValues, names: Seq
         axes = axes_mm(figure, column * width + 13, (rows - 1 - row) * PANEL_MM + 8, width - 16, PANEL_MM - 20)
         index = values.feature_names.index(name)
         _pairs(axes, values.recurrent[:, index], values.nonrecurrent[:, index])
-        axes.set_title(f"{label(name)}\np {p_text(analysis.feature(name).p)}", fontsize=7.5)
+        axes.set_title(f"{label(name)}\n{_p(analysis.feature(name).p)}", fontsize=7.5)
     return figure
 
 
@@ -128,13 +137,13 @@ def correlation_plot(analysis: HeterogeneityAnalysis) -> Figure:
     """The masked matrix."""
     names = [label(name) for name in analysis.correlations.names]
     matrix = np.array([[np.nan if r is None else r for r in row] for row in analysis.masked_correlations()])
-    side = min(9.0 * len(names) + 10, 110.0)
+    side = float(np.clip(4.0 * len(names), 40.0, 115.0))
     figure = figure_mm(side + 68, side + 34)
     axes = axes_mm(figure, 42, 30, side, side)
     image = axes.imshow(np.ma.masked_invalid(matrix), vmin=-1, vmax=1, cmap=colormaps["RdBu_r"])
-    size = 6.5 if len(names) < 12 else 4.5
+    size = 6.5 if len(names) <= MOST_PANELS else 5.0
     for (row, column), r in np.ndenumerate(matrix):
-        if not np.isnan(r):
+        if not np.isnan(r) and len(names) <= MOST_PANELS:
             axes.text(column, row, f"{r:.2f}", ha="center", va="center", fontsize=size,
                       color="white" if abs(r) > 0.6 else "black")  # fmt: skip
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)

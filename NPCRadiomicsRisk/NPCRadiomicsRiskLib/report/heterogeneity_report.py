@@ -72,8 +72,8 @@ def row_of(each: FeatureComparison) -> dict:
         "n": each.n,
         "difference": _pair(each.difference.mean, each.difference.sd) if each.difference else "–",
         "test": each.method.split(",")[0] if each.method else "–",
-        "p": p_text(each.p),
-        "adjusted": p_text(each.p_adjusted),
+        "p": _unbroken(p_text(each.p)),
+        "adjusted": _unbroken(p_text(each.p_adjusted)),
         "effect": "–" if size is None else f"{size.value:.2f}{_range(size)}",
         "volume": f"{volume.r:.2f}" if volume is not None and volume.r is not None else "–",
         "published": "" if each.published is None else ("same" if each.direction_agrees else "opposite"),
@@ -81,12 +81,16 @@ def row_of(each: FeatureComparison) -> dict:
     }
 
 
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\u00a0")
+
+
 def _range(size) -> str:
-    return "" if None in (size.low, size.high) else f" ({size.low:.2f} to {size.high:.2f})"
+    return "" if None in (size.low, size.high) else _unbroken(f" ({size.low:.2f} to {size.high:.2f})")
 
 
 def _pair(mean: float, sd: float) -> str:
-    return f"{mean:.3g} ± {sd:.3g}"
+    return _unbroken(f"{mean:.3g} ± {sd:.3g}")
 
 
 def _noted(tables: Sequence[NotedTable], name: str) -> NotedTable | None:

@@ -4,12 +4,15 @@ from NPCResponseLib.report.citations import Citing
 
 from .subregions_text import texture_sentence
 
+MOST_NAMES = 10
 CORRECTIONS = {"bonferroni": "Bonferroni's", "holm": "Holm's", "bh": "Benjamini and Hochberg's"}
 
 
 def verdict(analysis) -> list[str]:
     """What was found, in sentences."""
-    names = ", ".join(name.replace("_", " ") for name in analysis.significant)
+    names = ", ".join(name.replace("_", " ") for name in analysis.significant[:MOST_NAMES])
+    if len(analysis.significant) > MOST_NAMES:
+        names += f" and {len(analysis.significant) - MOST_NAMES} more"
     found = f"{len(analysis.significant)} of {len(analysis.features)} features differ significantly"
     sentences = [
         f"{found} between GTVr and GTVnr in {analysis.n} patients (p < {analysis.alpha:g} after "

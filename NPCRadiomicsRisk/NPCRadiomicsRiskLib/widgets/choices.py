@@ -1,6 +1,6 @@
-"""What the panel's boxes offer. Saved by name: never rename a member. Imports nothing: the module file needs it at start-up.
+"""What the panel's boxes offer. Saved by name: never rename a member. Values are those that the library takes.
 
-Values are those that the library takes.
+Imports nothing of it: the module file needs these at Slicer's start-up.
 """
 
 import enum

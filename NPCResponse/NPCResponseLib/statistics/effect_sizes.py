@@ -117,6 +117,9 @@ def _rank_biserial(x: np.ndarray, y: np.ndarray, confidence: float) -> EffectSiz
 
 def _noncentral_t_limits(t: float, freedom: int, confidence: float) -> tuple[float | None, float | None]:
     """Noncentralities for which the observed t is a tail value."""
+    if t < 0:  # by symmetry: far out on this side the distribution function of SciPy is not a number
+        low, high = _noncentral_t_limits(-t, freedom, confidence)
+        return (None if high is None else -high), (None if low is None else -low)
     tail = (1 - confidence) / 2
 
     def limit(probability: float) -> float | None:

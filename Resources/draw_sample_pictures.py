@@ -1,4 +1,4 @@
-"""Draws the sample data's thumbnail and the extension's picture from the phantom; figures, not captures of Slicer.
+"""Draws the sample data's thumbnails and the extension's picture from the phantom; figures, not captures of Slicer.
 
 Run as ``python Resources/draw_sample_pictures.py``.
 """
@@ -13,14 +13,17 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from NPCResponseLib.phantom import simulate_bold
+from NPCResponseLib.phantom.recurrence import simulate_recurrence
 from NPCResponseLib.relaxometry import fit_r2star, predict_signal
 from NPCResponseLib.rois import largest_slice, roi_statistics
 
 ROOT = Path(__file__).resolve().parents[1]
 THUMBNAIL = ROOT / "NPCResponse/Resources/Icons/NPCPhantom.png"
+RECURRENCE_THUMBNAIL = ROOT / "NPCRadiomicsRisk/Resources/Icons/NPCRecurrencePhantom.png"
 SCREENSHOT = ROOT / "Resources/Screenshots/NPCResponse-R2star.png"
 BLUE_TO_RED = LinearSegmentedColormap.from_list("blue-red", ["#2C5FD6", "#35B3C9", "#F2C230", "#E0383E"])
 INK, PAPER, TUMOR = "#E8EEF6", "#101A2B", "#FFFFFF"
+GTV_COLOR, GTVR_COLOR = "#73D973", "#F03A3A"
 R2STAR_RANGE_HZ = (0, 80)
 
 
@@ -53,6 +56,25 @@ def draw_thumbnail(acquisition, fit, k) -> None:
     overlay_map(axes, acquisition, fit, k)
     THUMBNAIL.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(THUMBNAIL, facecolor=PAPER)
+    plt.close(figure)
+
+
+def draw_recurrence_thumbnail(patient) -> None:
+    """The scan from before treatment around the tumor, with GTV and GTVr."""
+    pixel_mm = patient.pre_grid.spacing_mm_kji[1:]
+    k = largest_slice(patient.masks_pre["GTV"] & patient.masks_pre["GTVr"])
+    rows, columns = np.nonzero(patient.masks_pre["GTV"][k])
+    x, y = (np.arange(n) + 0.5 for n in patient.pre[k].shape[::-1])
+    figure = plt.figure(figsize=(2.6, 2.8), dpi=100, facecolor=PAPER)
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
+    show_slice(axes, patient.pre[k], pixel_mm, cmap="gray", vmax=np.percentile(patient.pre[k], 99.8))
+    for name, color in (("GTV", GTV_COLOR), ("GTVr", GTVR_COLOR)):
+        outline = patient.masks_pre[name][k].astype(float)
+        axes.contour(x * pixel_mm[1], y * pixel_mm[0], outline, [0.5], colors=color, linewidths=2)
+    middle = columns.mean() * pixel_mm[1], rows.mean() * pixel_mm[0]
+    axes.set(xlim=(middle[0] - 55, middle[0] + 55), ylim=(middle[1] + 60, middle[1] - 60), aspect="equal")
+    axes.axis("off")
+    figure.savefig(RECURRENCE_THUMBNAIL, facecolor=PAPER)
     plt.close(figure)
 
 
@@ -109,6 +131,7 @@ def main() -> None:
     k = largest_slice(acquisition.region_mask("tumor"))
     draw_thumbnail(acquisition, fit, k)
     draw_screenshot(acquisition, fit, k)
+    draw_recurrence_thumbnail(simulate_recurrence(pose_deg=8, pose_mm=12))
 
 
 if __name__ == "__main__":

@@ -76,6 +76,13 @@ def test_exact_agreement_and_no_variance():
     assert shifted.form("ICC(3,1)").value == 1 and shifted.form("ICC(2,1)").value == pytest.approx(2 / 3)
 
 
+def test_subjects_that_are_alike_agree_in_nothing_though_raters_differ():
+    found = intraclass_correlation([[1.0, 2.0]] * 5)
+    for form in found.forms:
+        if form.form.startswith("ICC(2"):
+            assert (form.value, form.low) == (0.0, 0.0)
+
+
 def test_generalized_limits_cover_where_raters_differ_and_the_others_do_not():
     # 40 subjects, 2 raters who differ as much as the error: the truth is 0.8 / (0.8 + 0.2 + 0.2).
     rng = np.random.default_rng(3)

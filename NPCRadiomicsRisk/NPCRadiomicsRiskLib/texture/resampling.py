@@ -16,8 +16,23 @@ def cubic_weights(t: np.ndarray) -> np.ndarray:
 
     Source: cubic convolution with a = -1/2 (Keys, IEEE Trans Acoust Speech Signal Process 1981;29:1153).
     """
-    t2, t3 = t * t, t * t * t
-    return np.stack([(-t3 + 2 * t2 - t) / 2, (3 * t3 - 5 * t2 + 2) / 2, (-3 * t3 + 4 * t2 + t) / 2, (t3 - t2) / 2])
+    # Powers by the C library, and terms in this order: then the values are the toolbox' to the last digit, of which
+    # a gray level can depend.
+    return np.stack([_far(t + 1), _near(t), _near(1 - t), _far(2 - t)])
+
+
+def _near(distance: np.ndarray) -> np.ndarray:
+    """The kernel up to a distance of one voxel."""
+    return 1.5 * _cubed(distance) - 2.5 * distance**2 + 1
+
+
+def _far(distance: np.ndarray) -> np.ndarray:
+    """The kernel from one voxel to two."""
+    return -0.5 * _cubed(distance) + 2.5 * distance**2 - 4 * distance + 2
+
+
+def _cubed(x: np.ndarray) -> np.ndarray:
+    return np.array([math.pow(value, 3) for value in x])
 
 
 def interpolate(volume: np.ndarray, coordinates: tuple[np.ndarray, ...], *, outside: str) -> np.ndarray:
@@ -28,7 +43,8 @@ def interpolate(volume: np.ndarray, coordinates: tuple[np.ndarray, ...], *, outs
         outside: "zero" for what lies beyond the array, or "nearest" for its border.
     """
     result = np.asarray(volume, dtype=np.float64)
-    for axis, positions in enumerate(coordinates):
+    for axis in (1, 2, 0):  # rows, columns, slices, as the toolbox: the last digits depend on it
+        positions = coordinates[axis]
         if len(positions) == result.shape[axis] and np.array_equal(positions, np.arange(len(positions))):
             continue
         matrix = _cubic_matrix(positions, result.shape[axis], outside)

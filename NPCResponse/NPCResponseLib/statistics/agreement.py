@@ -286,6 +286,8 @@ def _agreement_limits(
     between, raters, error = squares.subjects, squares.raters, squares.error
     if raters == 0 and error == 0:
         return 1.0, 1.0, float((n - 1) * (k - 1))
+    if between == 0 and error == 0:  # subjects alike, raters apart
+        return 0.0, 0.0, float((n - 1) * (k - 1))
     spearman_brown = averaged and limits == "shrout-fleiss"
     single = not averaged or spearman_brown
     value = _value("2", not single, squares, n, k)

@@ -117,13 +117,18 @@ def _rank_biserial(x: np.ndarray, y: np.ndarray, confidence: float) -> EffectSiz
 
 def _noncentral_t_limits(t: float, freedom: int, confidence: float) -> tuple[float | None, float | None]:
     """Noncentralities for which the observed t is a tail value."""
-    if t < 0:  # by symmetry: far out on this side the distribution function of SciPy is not a number
+    if t < 0:  # by symmetry: SciPy gives up far out, and on this side sooner
         low, high = _noncentral_t_limits(-t, freedom, confidence)
         return (None if high is None else -high), (None if low is None else -low)
+
+    def cumulative(noncentrality: float) -> float:
+        value = float(stats.nct.cdf(t, freedom, noncentrality))
+        return value if np.isfinite(value) else float(noncentrality < t)  # where it gives up nothing is left of a tail
+
     tail = (1 - confidence) / 2
 
     def limit(probability: float) -> float | None:
-        return _increasing_root(lambda noncentrality: probability - float(stats.nct.cdf(t, freedom, noncentrality)), t)
+        return _increasing_root(lambda noncentrality: probability - cumulative(noncentrality), t)
 
     return limit(1 - tail), limit(tail)
 

@@ -78,9 +78,11 @@ def test_exact_agreement_and_no_variance():
 
 def test_subjects_that_are_alike_agree_in_nothing_though_raters_differ():
     found = intraclass_correlation([[1.0, 2.0]] * 5)
-    for form in found.forms:
+    for form in (*found.mcgraw_wong, *found.shrout_fleiss):
         if form.form.startswith("ICC(2"):
-            assert (form.value, form.low) == (0.0, 0.0)
+            assert (form.value, form.low, form.p) == (0.0, 0.0, 1.0)
+        if form.form.startswith("ICC(3"):
+            assert form.value is None
 
 
 def test_generalized_limits_cover_where_raters_differ_and_the_others_do_not():

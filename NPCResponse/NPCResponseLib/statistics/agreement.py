@@ -230,9 +230,11 @@ def _form(name: str, limits: Limits, squares: _MeanSquares, n: int, k: int, grad
     reference = squares.within if model == "1" else squares.error
     freedom = (n - 1, n * (k - 1) if model == "1" else (n - 1) * (k - 1))
     value = low = high = f = p = None
-    if not squares.constant:
+    # Of subjects that are all alike some forms are 0 / 0, or not finite.
+    undefined = model != "2" and squares.subjects == 0 and (averaged or reference == 0)
+    if not squares.constant and not undefined:
         value = _value(model, averaged, squares, n, k)
-        f = squares.subjects / reference if reference > 0 else math.inf
+        f = squares.subjects / reference if reference > 0 else math.inf if squares.subjects > 0 else 0.0
         if model == "2":
             low, high, satterthwaite = _agreement_limits(squares, n, k, averaged, limits, confidence)
             if limits == "mcgraw-wong":

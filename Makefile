@@ -6,7 +6,8 @@ BIN    := $(VENV)/bin
 .PHONY: demo test lint bench lock clean help
 
 help:
-	@echo "make demo   simulate a patient before and after treatment, assess the response; open demo/report.html"
+	@echo "make demo   simulate a patient, assess the response (demo/report.html); another whose tumor recurred, divide"
+	@echo "            the tumor and measure its texture (demo/subregions/report.html)"
 	@echo "make test   run the whole headless test suite"
 	@echo "make lint   style, and the direction of imports between layers"
 	@echo "make bench  speed and accuracy against named peers (minutes)"
@@ -15,6 +16,11 @@ help:
 demo: $(VENV)/.ready
 	$(BIN)/python -m NPCResponseLib phantom demo/input --force
 	$(BIN)/python -m NPCResponseLib assess demo/input --output demo --force
+	$(BIN)/python -m NPCRadiomicsRiskLib phantom demo/recurrence --force
+	$(BIN)/python -m NPCRadiomicsRiskLib subregions --pre demo/recurrence/REC001_pre.nii.gz \
+		--gtv demo/recurrence/REC001_gtv.nii.gz --recurrence demo/recurrence/REC001_recurrence.nii.gz \
+		--gtvr demo/recurrence/REC001_gtvr.nii.gz --dose demo/recurrence/REC001_dose.nii.gz --prescription-gy 70 \
+		--map --output demo/subregions --force
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

@@ -3,8 +3,8 @@
 found = align(pre, pre_ijk_to_ras, recurrence, recurrence_ijk_to_ras, region_ras=Box(gtv_middle_ras, (120, 120, 110)))
 found.moving_to_fixed_ras, found.reliable, found.reasons
 
-Neck and jaw lie otherwise with and without a mask, so only a volume of interest is compared (Akram et al., Radiation
-Oncology 2020;15:216). Many starts are looked at; whether the result can be trusted is measured afterwards, and said.
+Neck and jaw lie otherwise with and without a mask, so only a volume of interest is compared (Akram et al., PLoS One
+2020;15:e0240043). Many starts are looked at; whether the result can be trusted is measured afterwards, and said.
 The same input and seed give the same result to the last digit, on any number of cores.
 """
 

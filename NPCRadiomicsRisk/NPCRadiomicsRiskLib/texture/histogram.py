@@ -21,9 +21,8 @@ def intensity_features(values: np.ndarray, *, toolbox: bool) -> dict[str, float]
         return dict.fromkeys(NAMES, np.nan)
     mean = values.mean()
     d = values - mean
-    variance = float((d**2).mean())
-    sd = np.sqrt(variance)
-    standardized = [float((d**k).mean() / sd**k) if sd > 0 else np.nan for k in (3, 4, 5, 6)]
+    variance = float((d * d).mean())
+    standardized = _standardized_moments(d, float(np.sqrt(variance)))
     sample_variance = variance * n / (n - 1) if n > 1 else 0.0
     return {
         "Mean": float(mean),
@@ -34,6 +33,18 @@ def intensity_features(values: np.ndarray, *, toolbox: bool) -> dict[str, float]
         "Hyperskewness": standardized[2],
         "Hyperflatness": standardized[3],
     }
+
+
+def _standardized_moments(d: np.ndarray, sd: float) -> list[float]:
+    """The 3rd to the 6th, of deviations from the mean."""
+    if not sd > 0:
+        return [np.nan] * 4
+    z = d / sd
+    power, moments = z * z, []
+    for _ in range(4):
+        power = power * z
+        moments.append(float(power.mean()))
+    return moments
 
 
 def level_features(values: np.ndarray, n_bins: int) -> dict[str, float]:

@@ -7,6 +7,8 @@ import numpy as np
 from .region_levels import RegionLevels, distance
 
 EPSILON = np.finfo(np.float64).eps
+# Pairs of levels that are worked on at once: any number of levels fits into memory.
+MOST_PAIRS = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +62,28 @@ def tone_difference_features(found: ToneDifferences) -> dict[str, float]:
     level = np.flatnonzero(found.counts) + 1.0
     s, p = found.sums[found.counts > 0], found.counts[found.counts > 0] / total
     n = len(level)
-    gap2 = (level[:, None] - level[None, :]) ** 2
-    both = p[:, None] + p[None, :]
     weighted = (p * s).sum()
-    busy = np.abs((level * p)[:, None] - (level * p)[None, :]).sum()
+    spread, busy, complexity, strength = _sums_over_pairs(level, p, s)
     return {
         "Coarseness": float(1 / (weighted + EPSILON)),
-        "Contrast": float((np.outer(p, p) * gap2).sum() * s.sum() / (n * (n - 1) * total)) if n > 1 else np.nan,
+        "Contrast": float(spread * s.sum() / (n * (n - 1) * total)) if n > 1 else np.nan,
         "Busyness": float(weighted / busy) if busy > 0 else np.nan,
-        "Complexity": float((np.sqrt(gap2) * ((p * s)[:, None] + (p * s)[None, :]) / (total * both)).sum()),
-        "Strength": float((both * gap2).sum() / (EPSILON + s.sum())),
+        "Complexity": float(complexity / total),
+        "Strength": float(strength / (EPSILON + s.sum())),
     }
+
+
+def _sums_over_pairs(level: np.ndarray, p: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """The sums of Contrast, Busyness, Complexity and Strength over all ordered pairs, without what does not vary."""
+    sums, n_rows = np.zeros(4), max(1, MOST_PAIRS // len(level))
+    for start in range(0, len(level), n_rows):
+        rows = slice(start, start + n_rows)
+        gap = np.abs(level[rows, None] - level)
+        both = p[rows, None] + p
+        sums += (
+            (np.outer(p[rows], p) * gap**2).sum(),
+            np.abs((level * p)[rows, None] - level * p).sum(),
+            (gap * ((p * s)[rows, None] + p * s) / both).sum(),
+            (both * gap**2).sum(),
+        )
+    return sums

@@ -5,6 +5,7 @@ features["GTVr"].values["NGTDM_Coarseness"]
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from .glrlm import run_length_features, run_length_matrices
 from .glszm import size_zone_features, size_zone_matrices
 from .histogram import intensity_features
 from .ngtdm import ToneDifferences, tone_difference_features, tone_differences
-from .preparation import PreparedRegion, prepare_regions
+from .preparation import MARGIN, PreparedRegion, box_of, prepare_regions
 from .quantization import check_choice, quantize
 from .region_levels import Matrix, RegionLevels
 
@@ -33,8 +34,11 @@ WEIGHTS = ("toolbox", "ibsi")
 # Fewer voxels carry no texture to speak of; the number is ours.
 FEW_VOXELS = 100
 MOST_VOXELS = 60_000_000
+NOTHING_LEFT = "no voxel is left after resampling"
 CONSTANT = "all voxels have one value"
 NO_NEIGHBORS = "no two voxels of the region are neighbors"
+ONE_LEVEL = "neighbors are all of one gray level"
+EVEN = "level times frequency is the same for all gray levels"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class TextureSettings:
         outliers: "3 sd" (the toolbox' rule for MRI) or "none".
         quantization: "lloyd", "equal" or "uniform".
         n_levels: declared gray levels; the paper's is 256.
-        levels_shared: one quantization over all regions together; else each region has its own, as in the toolbox.
+        levels_shared: one quantization over the union of the regions; else each region has its own, as in the toolbox.
         weights: "toolbox" for its distance weights and forms of features, "ibsi" for those of the Image Biomarker
             Standardization Initiative; ``Feature.definition`` says what differs.
         dimensions: 3, or 2 for neighbors within a slice; the slices' matrices are then merged.
@@ -142,7 +146,8 @@ def texture_panel(
         progress: called with the fraction done; what it raises ends the computation.
 
     Raises:
-        InputError: no region, an empty one, another shape, values that are not finite, spacings that make no sense.
+        InputError: no region, an empty one, another shape, values in or around a region that are not finite, spacings
+            that make no sense.
     """
     settings, tell = settings or TextureSettings(), progress or (lambda _fraction: None)
     volume, regions = _checked(volume, regions, spacing_mm_kji, settings)
@@ -170,10 +175,14 @@ def intensity_histograms(
     features: Mapping[str, RegionFeatures], n_bins: int = 64
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Histograms on one intensity scale, each of area 1: edges (n_bins + 1,) and densities by region."""
-    low = min(float(found.intensities.min()) for found in features.values())
-    high = max(float(found.intensities.max()) for found in features.values())
+    everything = np.concatenate([found.intensities for found in features.values()])
+    low, high = (float(everything.min()), float(everything.max())) if everything.size else (0.0, 0.0)
     edges = np.linspace(low, high if high > low else low + 1, n_bins + 1)
-    return edges, {name: np.histogram(found.intensities, edges, density=True)[0] for name, found in features.items()}
+    widths = np.diff(edges)
+    return edges, {
+        name: np.histogram(found.intensities, edges)[0] / max(found.n_voxels, 1) / widths
+        for name, found in features.items()
+    }
 
 
 # -- checking --
@@ -208,23 +217,24 @@ def _checked(volume, regions, spacing_mm_kji, settings) -> tuple[np.ndarray, dic
                 remedy="Mend the image, or leave them out of the region",
             )
         masks[name] = mask
-    if volume.dtype.kind == "f" and not np.isfinite(volume).all():
-        # Outside the regions: they would spread through the interpolation.
-        raise InputError("the image holds values that are no numbers (NaN or infinite)", remedy="Mend the image")
-    _check_size(masks, spacing_mm_kji, settings)
+    if settings.resampling != "none":
+        _check_resampling(volume, masks, spacing_mm_kji, settings.voxel_size_mm or spacing_mm_kji[1])
     return volume, masks
 
 
-def _check_size(masks, spacing_mm_kji, settings) -> None:
-    """Refuse a voxel size that would take all memory."""
-    if settings.resampling == "none":
-        return
-    size = settings.voxel_size_mm or spacing_mm_kji[1]
-    found = np.argwhere(np.logical_or.reduce(list(masks.values())))
-    extent_mm = (found.max(axis=0) - found.min(axis=0) + 1) * np.array(spacing_mm_kji)
-    if np.prod(extent_mm / size) > MOST_VOXELS:
+def _check_resampling(volume, masks, spacing_mm_kji, size) -> None:
+    """Refuse what would spread through the interpolation, and a voxel size that would take all memory."""
+    box = box_of(np.logical_or.reduce(list(masks.values())), MARGIN)
+    if volume.dtype.kind == "f" and not np.isfinite(volume[box]).all():
         raise InputError(
-            f"voxels of {size:g} mm would make {np.prod(extent_mm / size):.2g} of them around the regions",
+            "the image around the regions holds values that are no numbers (NaN or infinite)",
+            where="texture",
+            remedy="Mend the image, or choose no resampling",
+        )
+    extent_mm = [(edge.stop - edge.start) * spacing for edge, spacing in zip(box, spacing_mm_kji, strict=True)]
+    if np.prod(np.array(extent_mm) / size) > MOST_VOXELS:
+        raise InputError(
+            f"voxels of {size:g} mm would make {np.prod(np.array(extent_mm) / size):.2g} of them around the regions",
             where="texture",
             remedy="Choose larger voxels",
         )
@@ -235,12 +245,18 @@ def _check_size(masks, spacing_mm_kji, settings) -> None:
 
 def _levels(prepared: Mapping[str, PreparedRegion], settings: TextureSettings) -> dict[str, np.ndarray]:
     """Levels of each region's voxels; zeros where a region has no two values."""
-    if settings.levels_shared:
-        names = list(prepared)
-        together = np.concatenate([prepared[name].values for name in names])
-        cuts = np.cumsum([np.count_nonzero(prepared[name].mask) for name in names])[:-1]
-        return dict(zip(names, np.split(_quantized(together, settings), cuts), strict=True))
-    return {name: _quantized(region.values, settings) for name, region in prepared.items()}
+    if not settings.levels_shared:
+        return {name: _quantized(region.values, settings) for name, region in prepared.items()}
+    images = [region.image for region in prepared.values()]
+    if all(image is images[0] for image in images):
+        union = np.logical_or.reduce([region.mask for region in prepared.values()])
+        on_grid = np.zeros(union.shape, dtype=np.int32)
+        on_grid[union] = _quantized(images[0][union], settings)
+        return {name: on_grid[region.mask] for name, region in prepared.items()}
+    # The toolbox' resampling gives each region a grid of its own; what two regions share is then in it twice.
+    together = np.concatenate([region.values for region in prepared.values()])
+    cuts = np.cumsum([np.count_nonzero(region.mask) for region in prepared.values()])[:-1]
+    return dict(zip(prepared, np.split(_quantized(together, settings), cuts), strict=True))
 
 
 def _quantized(values: np.ndarray, settings: TextureSettings) -> np.ndarray:
@@ -306,17 +322,14 @@ def _features(
     elif toolbox and settings.quantization != "lloyd":  # which is no answer but an error for a constant region
         families["NGTDM"] = tone_difference_features(ToneDifferences(np.zeros(1), np.zeros(1)))
     values = {name: float(families.get(f.family, {}).get(f.short_name, np.nan)) for name, f in _by_name()}
-    why = CONSTANT if not levels.any() else NO_NEIGHBORS
     n_present = len(np.unique(levels[levels > 0]))
-    if n_present == 1:
-        why = "only one gray level occurs"
-    refused = {name: why for name, value in values.items() if not math.isfinite(value)}
     n_voxels = int(np.count_nonzero(prepared.mask))
+    refused = {name: _reason(name, levels, matrices) for name, value in values.items() if not math.isfinite(value)}
     warnings = []
     if n_voxels < FEW_VOXELS:
         warnings.append(f"Only {n_voxels} voxels were analyzed: texture of so few tells little.")
-    if refused:
-        warnings.append(f"{len(refused)} features have no value: {why}.")
+    for why, n_features in Counter(refused.values()).items():
+        warnings.append(f"{n_features} of {len(values)} features have no value: {why}.")
     return RegionFeatures(
         values=values,
         refused=refused,
@@ -332,6 +345,18 @@ def _features(
         matrices=matrices,
         warnings=tuple(warnings),
     )
+
+
+def _reason(name: str, levels: np.ndarray, matrices: RegionMatrices) -> str:
+    """Why a feature has no value."""
+    if not levels.size:
+        return NOTHING_LEFT
+    if name.startswith("Intensity_") or not levels.any():
+        return CONSTANT
+    alone = not (matrices.ngtdm.counts.any() if name.startswith("NGTDM_") else matrices.glcm.values.size)
+    if alone:
+        return NO_NEIGHBORS
+    return EVEN if name == "NGTDM_Busyness" and np.count_nonzero(matrices.ngtdm.counts) > 1 else ONE_LEVEL
 
 
 def _by_name() -> Sequence[tuple[str, Feature]]:

@@ -81,7 +81,7 @@ def _without_outliers(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _as_toolbox(volume, kept, whole, spacing_mm_kji, voxel_size_mm):
     """Crop to the region before outliers were taken out, then resample the box alone."""
-    box = _box(whole, volume.shape, 0)
+    box = box_of(whole, 0)
     image, mask = volume[box].astype(np.float64), kept[box]
     slice_mm, pixel_mm = spacing_mm_kji[0], spacing_mm_kji[1]
     size = voxel_size_mm or pixel_mm
@@ -89,19 +89,20 @@ def _as_toolbox(volume, kept, whole, spacing_mm_kji, voxel_size_mm):
     if sum(factors) == 3:
         return mask, image, tuple(spacing_mm_kji)
     coordinates = tuple(toolbox_coordinates(n, factor) for n, factor in zip(image.shape, factors, strict=True))
-    return nearest(mask, coordinates), interpolate(image, coordinates, outside="zero"), (size, size, size)
+    resampled = interpolate(image, coordinates, outside="zero", first=1)
+    return nearest(mask, coordinates, first=1), resampled, (size, size, size)
 
 
 def _aligned(volume, kept, whole, spacing_mm_kji, voxel_mm_kji):
     """All regions on one grid, cropped to what holds them all."""
     union = np.logical_or.reduce(list(whole.values()))
     same = np.allclose(spacing_mm_kji, voxel_mm_kji, rtol=SAME_SIZE)
-    box = _box(union, volume.shape, 0 if same else MARGIN)
+    box = box_of(union, 0 if same else MARGIN)
     image = volume[box].astype(np.float64)
     masks = {name: mask[box] for name, mask in kept.items()}
     if same:
         return {name: (mask, image, tuple(spacing_mm_kji)) for name, mask in masks.items()}
-    inner = _box(union, volume.shape, 0)
+    inner = box_of(union, 0)
     coordinates = tuple(
         aligned_coordinates(edge.start, edge.stop - 1, spacing, voxel) - outer.start
         for edge, outer, spacing, voxel in zip(inner, box, spacing_mm_kji, voxel_mm_kji, strict=True)
@@ -110,10 +111,10 @@ def _aligned(volume, kept, whole, spacing_mm_kji, voxel_mm_kji):
     return {name: (nearest(mask, coordinates), image, tuple(voxel_mm_kji)) for name, mask in masks.items()}
 
 
-def _box(mask: np.ndarray, shape: tuple[int, ...], margin: int) -> tuple[slice, ...]:
-    """The smallest box around a mask, with a margin inside the array."""
+def box_of(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    """The smallest box around a mask that is not empty, with a margin inside the array."""
     box = []
-    for axis, size in enumerate(shape):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(len(shape)) if a != axis)))
+    for axis, size in enumerate(mask.shape):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
         box.append(slice(max(int(hit[0]) - margin, 0), min(int(hit[-1]) + 1 + margin, size)))
     return tuple(box)

@@ -30,8 +30,11 @@ def quantize(values: np.ndarray, algorithm: str, n_levels: int) -> np.ndarray:
     low, high = (flat.min(), flat.max()) if flat.size else (0.0, 0.0)
     if not high > low:
         raise InputError("all values are the same, so there are no gray levels to tell apart")
-    make = {"uniform": _uniform, "equal": _equal, "lloyd": _lloyd}[algorithm]
-    return make((flat - low) / (high - low), n_levels).reshape(np.shape(values))
+    if algorithm == "uniform":
+        levels = _uniform(flat - low, high - low, n_levels)
+    else:
+        levels = {"equal": _equal, "lloyd": _lloyd}[algorithm]((flat - low) / (high - low), n_levels)
+    return levels.reshape(np.shape(values))
 
 
 def check_choice(algorithm: str, n_levels: int) -> None:
@@ -42,9 +45,18 @@ def check_choice(algorithm: str, n_levels: int) -> None:
         raise InputError(f"the number of gray levels must be from 2 to 65535, found {n_levels}", remedy="As in 256")
 
 
-def _uniform(x: np.ndarray, n: int) -> np.ndarray:
-    """Rounded to n equally spaced values: the end levels are half as wide as the others."""
-    return np.floor((n - 1) * x + 0.5).astype(np.int32) + 1
+def _rounded(x: np.ndarray) -> np.ndarray:
+    """Of numbers not below 0, halves up. (Adding a half first would raise the largest number below one half, too.)"""
+    whole = np.floor(x)
+    return (whole + (x - whole >= 0.5)).astype(np.int32)
+
+
+def _uniform(above_lowest: np.ndarray, extent: float, n: int) -> np.ndarray:
+    """Rounded to n equally spaced values: the end levels are half as wide as the others.
+
+    Multiplied first, then divided: whole numbers that lie in the middle of two levels are then exactly there.
+    """
+    return _rounded((n - 1) * above_lowest / extent) + 1
 
 
 def _equal(x: np.ndarray, n: int) -> np.ndarray:
@@ -53,7 +65,7 @@ def _equal(x: np.ndarray, n: int) -> np.ndarray:
     Each bin gets the level whose target cumulative count k N / n comes nearest from above, up to half of the bin's own
     count; the first and the last bin have no such tolerance.
     """
-    bins = np.floor((N_HISTOGRAM_BINS - 1) * x + 0.5).astype(np.int64)
+    bins = _rounded((N_HISTOGRAM_BINS - 1) * x)
     counts = np.bincount(bins, minlength=N_HISTOGRAM_BINS).astype(np.float64)
     tolerance = counts / 2
     tolerance[[0, -1]] = 0

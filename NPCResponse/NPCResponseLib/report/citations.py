@@ -37,8 +37,8 @@ REFERENCES = {
     "fowler1989": "Fowler JF. The linear-quadratic formula and progress in fractionated radiotherapy. Br J Radiol "
     "1989;62:679-694",
     "akram2020": "Akram F et al. Exploring MRI based radiomics analysis of intratumoral spatial heterogeneity in "
-    "locally advanced nasopharyngeal carcinoma treated with intensity modulated radiotherapy. PLoS One 2020;15:e0240043. "
-    "doi:10.1371/journal.pone.0240043",
+    "locally advanced nasopharyngeal carcinoma treated with intensity modulated radiotherapy. PLoS One "
+    "2020;15:e0240043. doi:10.1371/journal.pone.0240043",
     "vallieres2015": "Vallières M et al. A radiomics model from joint FDG-PET and MRI texture features for the "
     "prediction of lung metastases in soft-tissue sarcomas of the extremities. Phys Med Biol 2015;60:5471-5496. "
     "doi:10.1088/0031-9155/60/14/5471",

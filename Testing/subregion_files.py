@@ -50,9 +50,7 @@ class PatientFiles:
 
 def simulated(seed: int = 3, **options) -> PhantomRecurrence:
     defaults = {"pose_deg": 6.0, "pose_mm": 8.0, "n_subslices": 2, "as_integers": True}
-    return simulate_recurrence(
-        seed=seed, pre_grid=PRE_GRID, recurrence_grid=RECURRENCE_GRID, **{**defaults, **options}
-    )
+    return simulate_recurrence(seed=seed, pre_grid=PRE_GRID, recurrence_grid=RECURRENCE_GRID, **{**defaults, **options})
 
 
 def write_patient(folder: Path, truth: PhantomRecurrence | None = None, stem: str = "P1") -> PatientFiles:

@@ -29,6 +29,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(alignment_pair, "N_PERTURBED", 64)
     monkeypatch.setattr(alignment_pair, "N_FOLLOWED", 3)
     monkeypatch.setattr(alignment_pair, "CAPTURE_RINGS", (5.0,))
+    monkeypatch.setattr(alignment_pair, "SWEEP_MM", np.zeros(1))
 
 
 def scans(patient):
@@ -110,14 +111,12 @@ def test_progress_rises_to_the_end(found):
 
 
 def test_the_same_seed_gives_the_same_to_the_last_digit(patient, quick):
-    first, again, other = (
-        align(*scans(patient), region_ras=region(patient), starts=("geometry", "perturbed"), seed=seed)
-        for seed in (3, 3, 4)
+    first, again = (
+        align(*scans(patient), region_ras=region(patient), starts=("geometry", "perturbed"), seed=3) for _ in range(2)
     )
     np.testing.assert_array_equal(first.moving_to_fixed_ras, again.moving_to_fixed_ras)
     assert first.quality.rows() == again.quality.rows()
     assert [start.metric for start in first.starts] == [start.metric for start in again.starts]
-    assert not np.array_equal(first.moving_to_fixed_ras, other.moving_to_fixed_ras)
 
 
 def test_landmarks_bring_a_scan_home_from_where_no_other_start_looks(patient, quick):
@@ -141,7 +140,7 @@ def test_landmarks_bring_a_scan_home_from_where_no_other_start_looks(patient, qu
 # -- transforms from elsewhere --
 
 
-def test_a_given_transform_stays_as_it_is_and_is_called_reliable_if_it_is_right(patient):
+def test_a_given_transform_stays_as_it_is_and_is_called_reliable_if_it_is_right(patient, quick):
     given = patient.moving_to_fixed_ras
     found = assess_given(*scans(patient), given, region_ras=region(patient))
     np.testing.assert_array_equal(found.moving_to_fixed_ras, given)

@@ -1,10 +1,12 @@
 """The module file NPCRadiomicsRisk for scripts: the console example, the self test, start-up, sample data."""
 
+import functools
 import importlib
 import subprocess
 import sys
 import types
 import unittest
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,8 @@ from Testing.test_slicer_module import (  # noqa: F401 - fixtures
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+# The patient is simulated once for all tests: nodes copy its arrays.
+sample_data.simulate_recurrence = functools.cache(sample_data.simulate_recurrence)
 HEAVY = ("scipy.stats", "pandas", "sklearn", "matplotlib", "SimpleITK", "pydicom", "jinja2", "typer")
 
 
@@ -96,7 +100,9 @@ def quick_alignment(monkeypatch):
         if landmarks_fixed_ras is None:
             landmarks_fixed_ras, landmarks_moving_ras = align.landmarks
         matrix = landmarks.landmark_transform(landmarks_fixed_ras, landmarks_moving_ras)
-        return an_alignment(matrix=matrix)
+        errors = landmarks.landmark_errors_mm(landmarks_fixed_ras, landmarks_moving_ras, matrix)
+        found = an_alignment(matrix=matrix)
+        return replace(found, quality=replace(found.quality, landmark_errors_mm=errors))
 
     simulate = sample_data.simulate_recurrence
 

@@ -164,6 +164,9 @@ def test_landmarks_are_matched_by_name_and_needed_in_both_scans(scans, search):
     assert "one scan only" in scans.ui.alignApplyButton.toolTip
     scans.ui.alignRecurrenceLandmarksSelector.setCurrentNode(after)
     assert scans.ui.alignLandmarksLabel.text == "2 in both scans: clivus, sella"
+    after.SetNthControlPointLabel(2, "Vomer")
+    assert "3 in both scans" in scans.ui.alignLandmarksLabel.text, "told at once, and case does not matter"
+    after.SetNthControlPointLabel(2, "other")
     press(scans, "alignApplyButton")
     assert set(search.calls[0]["landmarks_moving_ras"]) == {"sella", "clivus", "other"}
 

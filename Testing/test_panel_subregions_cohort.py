@@ -1,6 +1,7 @@
 """Stability and many patients, in the tab Features of NPCRadiomicsRisk, over stand-in widgets on the real scene."""
 
 import csv
+import types
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import slicer
 from NPCRadiomicsRiskLib.mrml import cohort_features
 from NPCRadiomicsRiskLib.mrml.cohort_features import COLUMNS, RegionComparisonJob, add_patient, rows_of
 from NPCRadiomicsRiskLib.subregions import GTVNR, GTVR
-from NPCRadiomicsRiskLib.texture.panel47 import FEATURE_NAMES, RegionFeatures
+from NPCRadiomicsRiskLib.texture.panel47 import FEATURE_NAMES
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.mrml.cohort_nodes import column_names
 from Testing.test_panel_subregions import (  # noqa: F401 - fixtures
@@ -32,17 +33,12 @@ TREND = 5079
 DIFFERENT = ("NGTDM_Busyness", "NGTDM_Strength", "GLSZM_GLV")
 
 
-def region_features(values: dict[str, float], **facts) -> RegionFeatures:
-    return RegionFeatures(
-        **{
-            "values": values, "refused": {}, "n_voxels": 500, "n_native_voxels": 500, "n_outliers": 0,
-            "volume_cm3": 4.25, "n_levels_present": 16, "voxel_size_mm": (1.0, 1.0, 1.0),
-            "intensities": np.arange(4.0), "warnings": (),
-        } | facts
-    )  # fmt: skip
+def region_features(values: dict[str, float]):
+    """What the panel of features gives for a region, as far as it becomes a row."""
+    return types.SimpleNamespace(values=values, n_voxels=500, volume_cm3=4.25)
 
 
-def a_patient(rng) -> dict[str, RegionFeatures]:
+def a_patient(rng) -> dict:
     """All features alike but three, which are much larger in GTVr."""
     other = {name: float(rng.normal(10, 1)) for name in FEATURE_NAMES}
     shift = {name: (20.0 if name in DIFFERENT else 0.0) + float(rng.normal(0, 1)) for name in FEATURE_NAMES}

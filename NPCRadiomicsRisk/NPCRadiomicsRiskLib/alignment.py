@@ -5,7 +5,7 @@ found.moving_to_fixed_ras, found.reliable, found.reasons
 
 Neck and jaw lie otherwise with and without a mask, so only a volume of interest is compared (Akram et al., PLoS One
 2020;15:e0240043). Many starts are looked at; whether the result can be trusted is measured afterwards, and said.
-The same input and seed give the same result to the last digit, on any number of cores.
+The same input and seed give the same result to the last digit on one machine, however busy its cores are.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -8,8 +8,9 @@ small size by cubic B-splines first, and everything else happens there.
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  its usual name
 from scipy import ndimage
+from scipy.interpolate import make_interp_spline
+from scipy.sparse import csr_array
 
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.registration import image_of
@@ -19,6 +20,7 @@ from .landmarks import carried
 MARGIN_MM = 12.0  # around the region in the fixed scan, for smoothing
 FINEST_MM = 1.5
 MAX_VOXELS = 1_500_000
+GAUSSIAN_STEP, GAUSSIAN_WIDTH = 1.6, 0.45  # of a source voxel, of a target voxel
 BODY_GRID_MM = 4.0
 BODY_LEVEL = 0.12  # of the way from the darkest to the bright: air is below, also where it is noisy
 BODY_MARGIN_MM = 6.0  # air just outside the skin tells where the skin is
@@ -114,18 +116,20 @@ class WorkingImage:
 
 def working_image(array: np.ndarray, ijk_to_ras: np.ndarray, spacing_mm: float, box: Box | None = None) -> WorkingImage:
     """A scan (KJI) on cubes of a size; of the fixed one only the region of interest and a margin."""
-    finite = np.nan_to_num(array.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    body, low, high, gain, whole_body_ras = _body_and_gain(finite, ijk_to_ras)
-    if box is not None:
-        finite, ijk_to_ras = cropped(finite, ijk_to_ras, box.corners_ras(MARGIN_MM))
-    tamed = (np.clip(finite, low, high) - low) / (high - low)
-    cubes = on_cubes(tamed, ijk_to_ras, spacing_mm)
-    matrix = ras_matrix_of(cubes)
-    resampled = np.clip(sitk.GetArrayFromImage(cubes), 0, 1)
-    resampled /= sitk.GetArrayFromImage(sitk.Resample(gain, cubes, sitk.Transform(), sitk.sitkLinear, 1.0))
-    inside = sitk.GetArrayFromImage(sitk.Resample(body, cubes, sitk.Transform(), sitk.sitkNearestNeighbor)) > 0
-    top = np.percentile(resampled[inside], CLIPPED_PERCENT[1]) if inside.any() else 1.0
-    return WorkingImage(np.clip(resampled / max(top, 1e-6), 0, 1), inside, matrix, spacing_mm, whole_body_ras)
+    _check_axes(ijk_to_ras)
+    whole = np.asarray(array, dtype=np.float32)
+    if not np.isfinite(whole).all():
+        whole = np.nan_to_num(whole, nan=0.0, posinf=0.0, neginf=0.0)
+    body = _body_of(whole, ijk_to_ras)
+    part, part_matrix = (whole, ijk_to_ras) if box is None else cropped(whole, ijk_to_ras, box.corners_ras(MARGIN_MM))
+    shape, matrix = cube_grid(part.shape, part_matrix, spacing_mm)
+    tamed = np.clip(part, body.low, body.high) - np.float32(body.low)
+    tamed /= np.float32(body.high - body.low)
+    cubes = np.clip(on_grid(tamed, part_matrix, shape, matrix), 0, 1)
+    cubes /= on_grid(body.gain, body.ijk_to_ras, shape, matrix, linear=True)
+    inside = on_grid(body.near.astype(np.float32), body.ijk_to_ras, shape, matrix, linear=True) > 0.5
+    top = np.percentile(cubes[inside][::7], CLIPPED_PERCENT[1]) if inside.any() else 1.0
+    return WorkingImage(np.clip(cubes / max(float(top), 1e-6), 0, 1), inside, matrix, spacing_mm, body.points_ras)
 
 
 def cropped(array: np.ndarray, ijk_to_ras: np.ndarray, corners_ras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,48 +151,72 @@ def cropped(array: np.ndarray, ijk_to_ras: np.ndarray, corners_ras: np.ndarray) 
     return array[k, j, i], matrix
 
 
-def on_cubes(array: np.ndarray, ijk_to_ras: np.ndarray, spacing_mm: float, kind=sitk.sitkBSpline3) -> sitk.Image:
-    """By cubic B-splines, along the scan's own axes; finer axes are smoothed first, so that no noise is folded in."""
-    image = image_of(array.astype(np.float32), ijk_to_ras)
-    spacing = np.array(image.GetSpacing())
-    sigmas = 0.4 * np.sqrt(np.maximum(spacing_mm**2 - spacing**2, 0))
-    if (sigmas > 0).any():
-        image = sitk.DiscreteGaussian(image, (sigmas**2).tolist(), 16, 0.02, True)
-    extent = (np.array(image.GetSize()) - 1) * spacing
+def cube_grid(shape_kji, ijk_to_ras: np.ndarray, spacing_mm: float) -> tuple[tuple[int, int, int], np.ndarray]:
+    """Shape and matrix of cubes along a grid's axes, from its first voxel's center to its last, in the middle."""
+    spacing = np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
+    extent = (np.array(shape_kji[::-1]) - 1) * spacing
     size = np.maximum(np.floor(extent / spacing_mm + 1e-6).astype(int) + 1, 2)
-    rest = (extent - (size - 1) * spacing_mm) / 2 / spacing
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetSize(size.tolist())
-    resampler.SetOutputSpacing([spacing_mm] * 3)
-    resampler.SetOutputOrigin(image.TransformContinuousIndexToPhysicalPoint(rest.tolist()))
-    resampler.SetOutputDirection(image.GetDirection())
-    resampler.SetInterpolator(kind)
-    resampler.SetUseNearestNeighborExtrapolator(True)
-    return resampler.Execute(image)
+    matrix = ijk_to_ras @ np.diag([*(spacing_mm / spacing), 1.0])
+    matrix[:3, 3] = carried((extent - (size - 1) * spacing_mm) / 2 / spacing, ijk_to_ras)
+    return tuple(int(n) for n in size[::-1]), matrix
 
 
-def ras_matrix_of(image: sitk.Image) -> np.ndarray:
-    """IJK to RAS of an ITK image."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
-    matrix[:3, 3] = image.GetOrigin()
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
+def on_grid(array: np.ndarray, ijk_to_ras: np.ndarray, shape_kji, target: np.ndarray, *, linear=False) -> np.ndarray:
+    """A volume on another grid with the same axes, axis by axis; its border goes on forever. float32.
 
-
-def _body_and_gain(
-    array: np.ndarray, ijk_to_ras: np.ndarray
-) -> tuple[sitk.Image, float, float, sitk.Image, np.ndarray]:
-    """Mask of the body with a margin, its darkest and brightest value, its slowly varying brightness, points in it.
-
-    The brightness (mean 1) is what a receive coil adds, and some anatomy; dividing by it keeps edges.
+    Where the target is much coarser by Gaussian weights, so that no noise is folded in; else by cubic splines.
     """
-    coarse = on_cubes(array, ijk_to_ras, BODY_GRID_MM, sitk.sitkLinear)
-    values = sitk.GetArrayFromImage(coarse)
-    low, high = np.percentile(values, CLIPPED_PERCENT)
-    mask = ndimage.binary_opening(values > low + BODY_LEVEL * (high - low))
-    parts, n_parts = ndimage.label(mask)
-    mask = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if n_parts else np.ones(values.shape, bool)
-    mask = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(mask, 3), iterations=3))[3:-3, 3:-3, 3:-3]
+    step = np.linalg.inv(ijk_to_ras) @ target
+    for axis in (2, 1, 0):  # pixels become fewer before slices become more
+        n_in, n_out, column = array.shape[axis], shape_kji[axis], 2 - axis
+        positions = np.clip(step[column, column] * np.arange(n_out) + step[column, 3], 0, n_in - 1)
+        weights = _weights(positions, n_in, abs(step[column, column]), linear)
+        others = array.shape[:axis] + array.shape[axis + 1 :]
+        flat = np.moveaxis(array, axis, 0).reshape(n_in, -1)
+        array = np.moveaxis((weights @ flat).reshape(n_out, *others), 0, axis)
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _weights(positions: np.ndarray, n: int, step: float, linear: bool):
+    """(positions, n) of the samples of one axis at positions between them; sparse unless they are splines'."""
+    if not linear and step < GAUSSIAN_STEP:
+        degree = min(3, n - 1)
+        return make_interp_spline(np.arange(n), np.eye(n), k=degree)(positions).astype(np.float32)
+    sigma = 0.0 if linear else GAUSSIAN_WIDTH * step
+    reach = int(np.ceil(max(1.0, 3 * sigma)))
+    near = np.floor(positions).astype(int)[:, None] + np.arange(1 - reach, reach + 1)
+    off = near - positions[:, None]
+    weights = np.maximum(1 - np.abs(off), 0) if linear else np.exp(-0.5 * (off / sigma) ** 2)
+    weights = weights * ((near >= 0) & (near < n))
+    weights /= weights.sum(axis=1, keepdims=True)
+    rows = np.repeat(np.arange(len(positions)), near.shape[1])
+    columns = np.clip(near, 0, n - 1).ravel()
+    return csr_array((weights.ravel().astype(np.float32), (rows, columns)), shape=(len(positions), n))
+
+
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """What is known of a scan from a coarse look.
+
+    Attributes:
+        near: boolean KJI, the body with a margin of air.
+        low, high: the darkest and the brightest that counts.
+        gain: float32, slowly varying brightness, 1 on average: what a receive coil adds, and some anatomy.
+        points_ras: (n, 3) all over the body.
+    """
+
+    near: np.ndarray
+    low: float
+    high: float
+    gain: np.ndarray
+    ijk_to_ras: np.ndarray
+    points_ras: np.ndarray
+
+
+def _body_of(array: np.ndarray, ijk_to_ras: np.ndarray) -> _Body:
+    shape, matrix = cube_grid(array.shape, ijk_to_ras, BODY_GRID_MM)
+    values = on_grid(array, ijk_to_ras, shape, matrix)
+    mask = _body_mask(values)
     low, high = np.percentile(values[mask], CLIPPED_PERCENT)
     low, high = float(min(low, np.percentile(values, 5))), float(high)
     high = high if high > low else low + 1.0
@@ -196,10 +224,22 @@ def _body_and_gain(
     sigma = BIAS_SIGMA_MM / BODY_GRID_MM
     weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma)
     local = ndimage.gaussian_filter(tamed, sigma) / np.maximum(weight, 1e-3)
-    typical = float(local[mask].mean()) or 1.0
-    gain = np.maximum(local / typical, BIAS_FLOOR)
+    gain = np.maximum(local / (float(local[mask].mean()) or 1.0), BIAS_FLOOR).astype(np.float32)
     near = ndimage.distance_transform_edt(~mask) * BODY_GRID_MM <= BODY_MARGIN_MM
-    matrix = ras_matrix_of(coarse)
     inside = np.argwhere(mask)[:: max(1, int(mask.sum()) // N_BODY_POINTS), ::-1]
-    body, gain = image_of(near.astype(np.uint8), matrix), image_of(gain.astype(np.float32), matrix)
-    return body, low, high, gain, carried(inside, matrix)
+    return _Body(near, low, high, gain, matrix, carried(inside, matrix))
+
+
+def _body_mask(values: np.ndarray) -> np.ndarray:
+    """The largest thing brighter than air, without holes; everything if there is none."""
+    low, high = np.percentile(values, CLIPPED_PERCENT)
+    parts, n_parts = ndimage.label(ndimage.binary_opening(values > low + BODY_LEVEL * (high - low)))
+    if not n_parts:
+        return np.ones(values.shape, bool)
+    mask = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    return ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(mask, 3), iterations=3))[3:-3, 3:-3, 3:-3]
+
+
+def _check_axes(ijk_to_ras: np.ndarray) -> None:
+    """ITK cannot hold axes that are not at right angles; the sentence is registration's."""
+    image_of(np.zeros((1, 1, 1), np.uint8), ijk_to_ras)

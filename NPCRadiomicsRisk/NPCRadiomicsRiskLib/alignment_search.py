@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  its usual name
 from scipy import ndimage
-from scipy.stats import qmc
 
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.registration import image_of, itk_transform, ras_matrix
@@ -144,6 +143,8 @@ def _at_level(image: WorkingImage, level: Level) -> WorkingImage:
 
 def perturbations(n: int, center_ras: np.ndarray, reach_mm: float, reach_deg: float, seed: int) -> list[np.ndarray]:
     """n rigid 4x4, evenly spread (Sobol) over shifts and turns about a point; the first is none at all."""
+    from scipy.stats import qmc  # slow to import, and a panel that starts needs no poses
+
     unit = qmc.Sobol(6, seed=np.random.default_rng([seed, 11])).random_base2(int(np.ceil(np.log2(max(n, 2)))))[:n]
     unit = 2 * unit - 1
     unit[0] = 0

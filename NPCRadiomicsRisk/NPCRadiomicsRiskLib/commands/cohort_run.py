@@ -89,32 +89,27 @@ def measure_one(
 ) -> PatientOutcome:
     """One patient in a scene of its own; a user's mistake becomes its failure, a defect of ours is raised."""
     from NPCResponseLib import headless
+    from NPCResponseLib.report.provenance import NameCloak
 
     headless.start().Clear(0)
     from ..patient_overview import overview_of, warnings_of
     from .feature_rows import rows_of
     from .patient_measurement import measure_patient
 
+    cloak = NameCloak([(path, label) for label, path in inputs.labeled_paths()])  # names of files may identify
     try:
         measured = measure_patient(inputs, choice, lambda _doing, _part: None, check)
     except InputError as error:
-        return PatientOutcome(inputs.patient, [], failure=_without_paths(str(error), inputs))
+        return PatientOutcome(inputs.patient, [], failure=cloak(str(error)))
     finally:
         headless.start().Clear(0)
-    warnings = tuple(_without_paths(warning, inputs) for warning in warnings_of(measured))
+    warnings = tuple(map(cloak, warnings_of(measured)))
     return PatientOutcome(
         inputs.patient,
         rows_of(inputs.patient, measured.features.features),
         warnings=warnings,
         summary=overview_of(measured),
     )
-
-
-def _without_paths(text: str, inputs: PatientInputs) -> str:
-    """File names may identify a patient."""
-    for label, path in inputs.labeled_paths():
-        text = text.replace(str(path), label).replace(path.name, label)
-    return text
 
 
 # -- what is kept --

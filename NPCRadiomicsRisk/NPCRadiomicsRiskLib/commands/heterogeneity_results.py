@@ -1,6 +1,5 @@
 """The features of a cohort, its paired statistics, and the files of the result."""
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from NPCResponseLib.errors import InputError
 from NPCResponseLib.readers.cohort_table import TableFormat, read_table
 from NPCResponseLib.report.provenance import Provenance, input_record
 
+from ..delimited_text import delimiter_of, has_decimal_commas, read_lines, read_text
 from ..heterogeneity import compare_subregions
 from ..heterogeneity_tables import TABLE_NAMES, tables
 from ..paired_values import PairedValues, paired_values_from_rows
@@ -75,12 +75,14 @@ def is_feature_table(path: Path) -> bool:
     """Whether a table holds features rather than files."""
     if path.suffix.lower() != ".csv":
         return True
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            names = [name.strip() for name in next(csv.reader(stream), [])]
-    except UnicodeDecodeError:
-        raise InputError("it is not UTF-8 text", where=str(path), remedy="Save it as CSV, UTF-8") from None
-    return "region" in names
+    lines = read_lines(path)
+    return bool(lines) and "region" in lines[0][1]
+
+
+def format_of(path: Path) -> TableFormat:
+    """How a CSV is written: a spreadsheet program may have saved it with semicolons and decimal commas."""
+    text = read_text(path)
+    return TableFormat(delimiter=delimiter_of(text), decimal_comma=has_decimal_commas(text))
 
 
 def features_of_cohort(request: Request, n_jobs: int, kept: Path | None, progress, interruption) -> MeasuredCohort:
@@ -90,7 +92,10 @@ def features_of_cohort(request: Request, n_jobs: int, kept: Path | None, progres
         InputError: of the table; or fewer than two patients could be measured.
     """
     if request.choice is None:
-        found = read_table(request.table, TableFormat(), None, check=interruption.check)
+        form = TableFormat()
+        if request.table.suffix.lower() == ".csv":
+            form = format_of(request.table)
+        found = read_table(request.table, form, None, check=interruption.check)
         return MeasuredCohort(paired_values_from_rows(found))
     patients = read_manifest(request.table)
     outcomes: list[PatientOutcome | None] = [None] * len(patients)

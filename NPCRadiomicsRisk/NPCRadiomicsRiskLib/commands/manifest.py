@@ -1,16 +1,18 @@
 """A cohort's manifest: a CSV with a row per patient and columns of files; checked line by line before any work."""
 
-import csv
 import difflib
 import math
+import re
 from pathlib import Path
 
 from NPCResponseLib.errors import InputError
 
+from ..delimited_text import check_width, read_lines
 from .patient_inputs import PATH_COLUMNS, PatientInputs
 
 NEEDED = ("patient", "pre", "gtv", "gtvr")
 TEXT_COLUMNS = ("patient", "gtv_segment", "gtvr_segment")
+CHAIN = re.compile(r"[;|]")
 COLUMNS = (*TEXT_COLUMNS, *PATH_COLUMNS, "prescription_gy")
 
 
@@ -36,32 +38,20 @@ def read_manifest(path: Path) -> list[PatientInputs]:
 
 
 def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line number and cells of each row.
+    """Line number and cells of each row; cells are separated by commas, semicolons or tabs, as the header is.
 
     Raises:
-        InputError: no rows, bad columns, not UTF-8.
+        InputError: no rows, bad columns, ragged rows, not UTF-8.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            names = [name.strip() for name in reader.fieldnames or ()]
-            _check_columns(names, path)
-            reader.fieldnames = names
-            rows = [
-                (reader.line_num, row) for row in reader if any(isinstance(v, str) and v.strip() for v in row.values())
-            ]
-    except UnicodeDecodeError:
-        raise InputError("it is not UTF-8 text", where=str(path), remedy="Save it as CSV, UTF-8") from None
-    if not rows:
+    lines = read_lines(path)
+    if not lines:
+        raise InputError("it is empty", where=str(path), remedy=f"Give a header with {', '.join(NEEDED)}")
+    names = lines[0][1]
+    _check_columns(names, path)
+    if len(lines) == 1:
         raise InputError("it lists no patient", where=str(path), remedy="Add a row for each patient")
-    for line, row in rows:
-        if None in row or None in row.values():
-            raise InputError("it has more or fewer cells than the header", where=f"{path.name}, line {line}")
-    return rows
-
-
-def _has_text(row: dict) -> bool:
-    return any(isinstance(cell, str) and cell.strip() for cell in row.values())
+    check_width(path, names, lines[1:])
+    return [(line, dict(zip(names, cells, strict=True))) for line, cells in lines[1:]]
 
 
 def _check_columns(names: list[str], path: Path) -> None:
@@ -78,14 +68,17 @@ def _check_columns(names: list[str], path: Path) -> None:
 
 
 def _inputs_of(row: dict[str, str], folder: Path, where: str) -> PatientInputs:
-    cells = {name: text.strip() for name, text in row.items() if text.strip()}
+    cells = {name: text for name, text in row.items() if text}
     for name in NEEDED:
         if name not in cells:
             raise InputError(f"{name} is empty", where=where, remedy="Fill it in")
     values: dict = {name: cells[name] for name in TEXT_COLUMNS if name in cells}
     values |= {name: folder / cells[name] for name in PATH_COLUMNS if name in cells}
     if "transform" in cells:  # several make a chain
-        values["transform"] = tuple(folder / name.strip() for name in cells["transform"].split(";"))
+        names = [name.strip() for name in CHAIN.split(cells["transform"])]
+        if not all(names):
+            raise InputError("an empty name is in the chain", where=f"{where}, transform", remedy="Name a file")
+        values["transform"] = tuple(folder / name for name in names)
     if "prescription_gy" in cells:
         values["prescription_gy"] = _number(cells["prescription_gy"], f"{where}, prescription_gy")
     return PatientInputs(**values)
@@ -93,7 +86,7 @@ def _inputs_of(row: dict[str, str], folder: Path, where: str) -> PatientInputs:
 
 def _number(text: str, where: str) -> float:
     try:
-        value = float(text)
+        value = float(text.replace(",", "."))
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

@@ -4,27 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from NPCResponseLib.errors import InputError
 
 from ..mrml.alignment import AlignmentJob, AlignmentResult, AlignmentSettings
 from ..mrml.features import FeaturesJob, FeaturesResult
-from ..mrml.patient_files import (
-    add_image,
-    add_segment,
-    load_landmarks,
-    load_segment,
-    load_transform,
-    read_linear_transform,
-)
+from ..mrml.patient_files import add_image, load_landmarks, load_transform
 from ..mrml.radioresistance import MapJob, MapResult
 from ..mrml.subregions import GTV, GTVNR, GTVR, SubRegionSettings, SubRegionsJob, SubRegionsResult
-from ..readers.dicom_rt import modality_of
-from ..readers.images import Volume, read_volume
-from ..readers.rtdose import read_dose
-from ..readers.rtstruct import RtStructures, Structure, rasterized, read_structures
 from .patient_inputs import PatientInputs
+from .patient_reading import PatientReader, read_image
 from .texture_options import TextureChoice
 
 Progress = Callable[[str, float], None]
@@ -78,21 +66,16 @@ def measure_patient(
         InputError: of any input; also an alignment that is not reliable, unless that is accepted.
     """
     progress("Reading", 0.02)
-    pre = _read_image(inputs.pre)
-    recurrence = _read_image(inputs.recurrence) if inputs.recurrence else None
-    if recurrence is not None and not choice.different_patients:
-        _check_one_patient(pre, recurrence)
+    pre = read_image(inputs.pre)
+    reader = PatientReader(pre, inputs.plan_transform, choice.different_patients)
     pre_node = add_image(pre.array, pre.ijk_to_ras, "pre-treatment")
-    options = _ContourOptions(
-        None if inputs.plan_transform is None else read_linear_transform(inputs.plan_transform),
-        choice.different_patients,
-    )
-    gtv = _segment(inputs.gtv, inputs.gtv_segment, pre, pre_node, GTV, options)
+    gtv = reader.contour(inputs.gtv, inputs.gtv_segment, pre, pre_node, GTV)
     recurrence_node, drawn_on, drawn_on_node = None, pre, pre_node
-    if recurrence is not None:
-        recurrence_node = add_image(recurrence.array, recurrence.ijk_to_ras, "recurrence")
-        drawn_on, drawn_on_node = recurrence, recurrence_node
-    gtvr = _segment(inputs.gtvr, inputs.gtvr_segment, drawn_on, drawn_on_node, "GTVr as drawn", options)
+    if inputs.recurrence is not None:
+        drawn_on = reader.read_other_scan(inputs.recurrence)
+        drawn_on_node = recurrence_node = add_image(drawn_on.array, drawn_on.ijk_to_ras, "recurrence")
+    gtvr = reader.contour(inputs.gtvr, inputs.gtvr_segment, drawn_on, drawn_on_node, "GTVr as drawn")
+    dose = None if inputs.dose is None else reader.dose(inputs.dose)
     check()
 
     alignment = None
@@ -100,11 +83,7 @@ def measure_patient(
         job = _alignment_job(inputs, choice, pre_node, recurrence_node, gtv)
         alignment = _finished(job, "Aligning", (0.05, 0.6), progress, check)
         if not (alignment.alignment.reliable or choice.accept_unreliable):
-            raise InputError(
-                "the alignment is not reliable: " + " ".join(alignment.alignment.reasons).rstrip("."),
-                where="alignment",
-                remedy="Give landmarks or a transform, or add --accept-unreliable-alignment after looking at it",
-            )
+            raise _unreliable(alignment.alignment.reasons, inputs)
     job = SubRegionsJob(
         gtv,
         gtvr,
@@ -114,7 +93,7 @@ def measure_patient(
             different_patients=True,  # the files' headers were compared above
         ),
         transform=alignment.outputs.transform if alignment else None,
-        dose=_dose_node(inputs.dose, pre, options),
+        dose=dose,
     )
     subregions = _finished(job, "Dividing", (0.6, 0.7), progress, check)
     segmentation = subregions.outputs.segmentation
@@ -126,22 +105,22 @@ def measure_patient(
     found_map = None
     if choice.with_map:
         found_map = _finished(MapJob(pre_node, gtv), "Mapping", (0.85, 1.0), progress, check)
-    warnings = (*pre.warnings, *(recurrence.warnings if recurrence else ()), *options.warnings)
-    return PatientMeasurement(inputs, alignment, subregions, features, found_map, warnings)
+    return PatientMeasurement(inputs, alignment, subregions, features, found_map, reader.finish())
 
 
-@dataclass
-class _ContourOptions:
-    """How radiotherapy objects are taken; collects what their readers warn of."""
-
-    plan_transform: np.ndarray | None
-    different_patients: bool
-    warnings: tuple[str, ...] = ()
-
-    def plan_to(self, frame_uid: str, image: Volume) -> np.ndarray | None:
-        """4x4 for an object in the frame of the planning CT; None for one in the image's, or if none is given."""
-        own = not frame_uid or frame_uid == image.frame_of_reference_uid
-        return None if own else self.plan_transform
+def _unreliable(reasons, inputs: PatientInputs) -> InputError:
+    """With advice that was not followed yet."""
+    if inputs.transform:
+        advice = "Give another transform, or leave it out so that the images are aligned"
+    elif inputs.landmarks_pre:
+        advice = "Look at the landmarks, or give a transform"
+    else:
+        advice = "Give landmarks or a transform"
+    return InputError(
+        "the alignment is not reliable: " + " ".join(reasons).rstrip("."),
+        where="alignment",
+        remedy=f"{advice}; --accept-unreliable-alignment goes on anyway, and its report shows how the images fit",
+    )
 
 
 def _finished(job, doing: str, span: tuple[float, float], progress: Progress, check: Callable[[], None]):
@@ -170,81 +149,3 @@ def _alignment_job(inputs: PatientInputs, choice: MeasurementChoice, pre_node, r
 
 def _optional(load, path: Path | None, name: str):
     return None if path is None else load(path, name)
-
-
-def _read_image(path: Path) -> Volume:
-    try:
-        return read_volume(path)
-    except InputError as error:
-        raise InputError(error.what, where=error.where or str(path), remedy=error.remedy) from error
-
-
-def _check_one_patient(pre: Volume, recurrence: Volume) -> None:
-    both = pre.patient_fingerprint, recurrence.patient_fingerprint
-    if None not in both and both[0] != both[1]:
-        raise InputError(
-            "the two images are of different patients (PatientID differs)",
-            remedy="Correct the files, or add --allow-different-patients if an ID was changed on purpose",
-        )
-
-
-def _segment(path: Path, segment: str, image: Volume, node, name: str, options: _ContourOptions) -> tuple:
-    """Segmentation node and segment ID of a contour file."""
-    if modality_of(path) != "RTSTRUCT":
-        return load_segment(path, segment, name)
-    structures = read_structures(path)
-    both = structures.patient_fingerprint, image.patient_fingerprint
-    if not options.different_patients and None not in both and both[0] != both[1]:
-        raise InputError(
-            f"the contours of {name} are of another patient than the image (PatientID differs)",
-            remedy="Correct the files, or add --allow-different-patients",
-        )
-    structure = _chosen(structures, segment, name)
-    found = rasterized(
-        structure,
-        image.array.shape,
-        image.ijk_to_ras,
-        grid_frame_uid=image.frame_of_reference_uid,
-        to_grid_ras=options.plan_to(structure.frame_of_reference_uid, image),
-    )
-    options.warnings += found.warnings
-    return add_segment(found.mask, node, name)
-
-
-def _chosen(structures: RtStructures, segment: str, name: str) -> Structure:
-    drawn = [structure for structure in structures.structures if structure.contours_ras]
-    if segment:
-        return structures.named(segment)
-    if len(drawn) > 1:
-        names = ", ".join(structure.name for structure in drawn)
-        raise InputError(
-            f"it is not said which structure is {name}",
-            where="structure set",
-            remedy=f"Name one with --gtv-segment or --gtvr-segment: {names}",
-        )
-    return drawn[0]
-
-
-def _dose_node(path: Path | None, pre: Volume, options: _ContourOptions):
-    if path is None:
-        return None
-    if modality_of(path) != "RTDOSE":
-        volume = read_volume(path)
-        return add_image(volume.array, volume.ijk_to_ras, "dose")
-    dose = read_dose(path)
-    both = dose.patient_fingerprint, pre.patient_fingerprint
-    if not options.different_patients and None not in both and both[0] != both[1]:
-        raise InputError(
-            "the dose is of another patient than the image (PatientID differs)",
-            remedy="Correct the files, or add --allow-different-patients",
-        )
-    to_pre = options.plan_to(dose.frame_of_reference_uid, pre)
-    own, other = dose.frame_of_reference_uid, pre.frame_of_reference_uid
-    if to_pre is None and own and other and own != other:
-        raise InputError(
-            "it is in another frame of reference than the pre-treatment image",
-            where="dose",
-            remedy="Give --plan-transform, from the planning CT to the image",
-        )
-    options.warnings += dose.warnings
-    return add_image(dose.dose_gy, dose.ijk_to_ras if to_pre is None else to_pre @ dose.ijk_to_ras, "dose")

@@ -93,7 +93,11 @@ def rows_of(node) -> list[dict[str, str]]:
 
 def n_patients(node) -> int:
     """Different labels in a table node (or None)."""
-    return len({row[PATIENT] for row in rows_of(node) if row.get(PATIENT)}) if node is not None else 0
+    column = node.GetTable().GetColumnByName(PATIENT) if node is not None else None
+    if column is None:
+        return 0
+    labels = {column.GetVariantValue(n).ToString().strip() for n in range(column.GetNumberOfTuples())}
+    return len(labels - {""})
 
 
 def load_cohort(path: str):

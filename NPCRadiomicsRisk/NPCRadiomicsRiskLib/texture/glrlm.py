@@ -5,6 +5,9 @@ import numpy as np
 from .emphases import emphases
 from .region_levels import Matrix, RegionLevels, distance, sparse
 
+# Longer runs are rare: beyond this share of the keys they are counted by sorting, and a table of keys is not kept.
+FEW_RUNS = 0.05
+
 NAMES = {
     "short": "SRE", "long": "LRE", "level_nonuniformity": "GLN", "length_nonuniformity": "RLN", "percentage": "RP",
     "low": "LGRE", "high": "HGRE", "short_low": "SRLGE", "short_high": "SRHGE", "long_low": "LRLGE",
@@ -19,17 +22,27 @@ def run_length_matrices(levels: RegionLevels, *, weighted: bool) -> list[Matrix]
         weighted: a run counts the distance of its steps (1, square root of 2 or 3), as in the TextureToolbox; else 1.
     """
     n_keys = levels.n_regions * (levels.n_levels + 1)
-    counts: list[np.ndarray] = []  # by length, of each key
+    keys, lengths, weights = [], [], []
     for step, direction in levels.steps:
         weight = distance(direction) if weighted else 1.0
         for number, ended in enumerate(_ends_by_length(levels, step)):
-            if number == len(counts):
-                counts.append(np.zeros(n_keys))
-            counts[number] += weight * np.bincount(ended, minlength=n_keys)
-    table = np.stack(counts)
-    length, key = np.nonzero(table)
-    region, level = levels.region_and_level(key)
-    return sparse(region, level, length + 1, table[length, key], levels.n_regions, levels.n_levels)
+            key, counts = _counted(ended, n_keys)
+            keys.append(key)
+            lengths.append(np.full(len(key), number + 1))
+            weights.append(weight * counts)
+    region, level = levels.region_and_level(np.concatenate(keys))
+    return sparse(
+        region, level, np.concatenate(lengths), np.concatenate(weights), levels.n_regions, levels.n_levels
+    )
+
+
+def _counted(keys: np.ndarray, n_keys: int) -> tuple[np.ndarray, np.ndarray]:
+    """The keys that occur, and how often."""
+    if len(keys) < FEW_RUNS * n_keys:
+        return np.unique(keys, return_counts=True)
+    counts = np.bincount(keys, minlength=n_keys)
+    occurring = np.flatnonzero(counts)
+    return occurring, counts[occurring]
 
 
 def _ends_by_length(levels: RegionLevels, step: int):

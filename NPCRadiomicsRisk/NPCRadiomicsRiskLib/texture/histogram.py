@@ -22,7 +22,7 @@ def intensity_features(values: np.ndarray, *, toolbox: bool) -> dict[str, float]
     mean = values.mean()
     d = values - mean
     variance = float((d * d).mean())
-    standardized = _standardized_moments(d, float(np.sqrt(variance)))
+    standardized = _standardized_moments(d)
     sample_variance = variance * n / (n - 1) if n > 1 else 0.0
     return {
         "Mean": float(mean),
@@ -35,14 +35,16 @@ def intensity_features(values: np.ndarray, *, toolbox: bool) -> dict[str, float]
     }
 
 
-def _standardized_moments(d: np.ndarray, sd: float) -> list[float]:
-    """The 3rd to the 6th, of deviations from the mean."""
-    if not sd > 0:
+def _standardized_moments(d: np.ndarray) -> list[float]:
+    """The 3rd to 6th of deviations from the mean; of these in their own unit, lest their powers leave the numbers."""
+    unit = np.abs(d).max()
+    if not unit > 0:
         return [np.nan] * 4
-    z = d / sd
+    z = d / unit
+    z /= np.sqrt((z * z).mean())
     power, moments = z * z, []
     for _ in range(4):
-        power = power * z
+        power *= z
         moments.append(float(power.mean()))
     return moments
 

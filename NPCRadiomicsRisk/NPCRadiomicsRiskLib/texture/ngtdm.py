@@ -7,8 +7,7 @@ import numpy as np
 from .region_levels import RegionLevels, distance
 
 EPSILON = np.finfo(np.float64).eps
-# Pairs of levels that are worked on at once: any number of levels fits into memory.
-MOST_PAIRS = 1 << 22
+MOST_PAIRS = 1 << 22  # of levels at a time, so that 65,535 levels need no more memory than 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +62,7 @@ def tone_difference_features(found: ToneDifferences) -> dict[str, float]:
     s, p = found.sums[found.counts > 0], found.counts[found.counts > 0] / total
     n = len(level)
     weighted = (p * s).sum()
-    spread, busy, complexity, strength = _sums_over_pairs(level, p, s)
+    spread, busy, complexity, strength = _pair_sums(level, p, s)
     return {
         "Coarseness": float(1 / (weighted + EPSILON)),
         "Contrast": float(spread * s.sum() / (n * (n - 1) * total)) if n > 1 else np.nan,
@@ -73,17 +72,14 @@ def tone_difference_features(found: ToneDifferences) -> dict[str, float]:
     }
 
 
-def _sums_over_pairs(level: np.ndarray, p: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """The sums of Contrast, Busyness, Complexity and Strength over all ordered pairs, without what does not vary."""
+def _pair_sums(level: np.ndarray, p: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Sums over all pairs of levels, for Contrast, Busyness, Complexity and Strength, less their constant factors."""
     sums, n_rows = np.zeros(4), max(1, MOST_PAIRS // len(level))
     for start in range(0, len(level), n_rows):
         rows = slice(start, start + n_rows)
-        gap = np.abs(level[rows, None] - level)
-        both = p[rows, None] + p
-        sums += (
-            (np.outer(p[rows], p) * gap**2).sum(),
-            np.abs((level * p)[rows, None] - level * p).sum(),
-            (gap * ((p * s)[rows, None] + p * s) / both).sum(),
-            (both * gap**2).sum(),
-        )
+        gap, both = np.abs(level[rows, None] - level), p[rows, None] + p
+        sums[0] += (p[rows, None] * p * gap**2).sum()
+        sums[1] += np.abs((level * p)[rows, None] - level * p).sum()
+        sums[2] += (gap * ((p * s)[rows, None] + p * s) / both).sum()
+        sums[3] += (both * gap**2).sum()
     return sums

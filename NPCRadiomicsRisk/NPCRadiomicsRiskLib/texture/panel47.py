@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 
@@ -34,11 +35,12 @@ WEIGHTS = ("toolbox", "ibsi")
 # Fewer voxels carry no texture to speak of; the number is ours.
 FEW_VOXELS = 100
 MOST_VOXELS = 60_000_000
-NOTHING_LEFT = "no voxel is left after resampling"
+HIGHEST_VALUE = 1e100  # powers of larger ones are no numbers
+ONE_VOXEL = "the region is a single voxel"
 CONSTANT = "all voxels have one value"
 NO_NEIGHBORS = "no two voxels of the region are neighbors"
 ONE_LEVEL = "neighbors are all of one gray level"
-EVEN = "level times frequency is the same for all gray levels"
+EVEN = "gray level times frequency is the same for all levels"
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,15 @@ class TextureSettings:
         for name, value, allowed in (
             ("resampling", self.resampling, RESAMPLING),
             ("outlier rule", self.outliers, OUTLIER_RULES),
-            ("distance weights", self.weights, WEIGHTS),
+            ("set of distance weights", self.weights, WEIGHTS),
             ("number of dimensions", self.dimensions, (2, 3)),
         ):
             if value not in allowed:
                 choices = ", ".join(str(choice) for choice in allowed)
                 raise InputError(f"there is no {name} {value!r}", remedy=f"Choose one of {choices}")
         size = self.voxel_size_mm
-        if size is not None and not (math.isfinite(size) and size > 0):
-            raise InputError(f"the voxel size must be a positive number of mm, found {size:g}")
+        if size is not None and not (isinstance(size, Real) and math.isfinite(size) and size > 0):
+            raise InputError(f"the voxel size must be a positive number of mm, found {size}")
         check_choice(self.quantization, self.n_levels)
 
     @property
@@ -146,8 +148,8 @@ def texture_panel(
         progress: called with the fraction done; what it raises ends the computation.
 
     Raises:
-        InputError: no region, an empty one, another shape, values in or around a region that are not finite, spacings
-            that make no sense.
+        InputError: no region, an empty one, one smaller than the new voxels, another shape; gray values in or around
+            the regions that are no numbers; spacings that make no sense.
     """
     settings, tell = settings or TextureSettings(), progress or (lambda _fraction: None)
     volume, regions = _checked(volume, regions, spacing_mm_kji, settings)
@@ -175,14 +177,12 @@ def intensity_histograms(
     features: Mapping[str, RegionFeatures], n_bins: int = 64
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Histograms on one intensity scale, each of area 1: edges (n_bins + 1,) and densities by region."""
-    everything = np.concatenate([found.intensities for found in features.values()])
-    low, high = (float(everything.min()), float(everything.max())) if everything.size else (0.0, 0.0)
-    edges = np.linspace(low, high if high > low else low + 1, n_bins + 1)
-    widths = np.diff(edges)
-    return edges, {
-        name: np.histogram(found.intensities, edges)[0] / max(found.n_voxels, 1) / widths
-        for name, found in features.items()
-    }
+    low = min(float(found.intensities.min()) for found in features.values())
+    high = max(float(found.intensities.max()) for found in features.values())
+    if not high > low:
+        high = low + max(1.0, abs(low))
+    edges = np.linspace(low, high, n_bins + 1)
+    return edges, {name: np.histogram(found.intensities, edges, density=True)[0] for name, found in features.items()}
 
 
 # -- checking --
@@ -192,19 +192,23 @@ def _checked(volume, regions, spacing_mm_kji, settings) -> tuple[np.ndarray, dic
     volume = np.asarray(volume)
     if volume.ndim != 3:
         raise InputError(f"the image must have slices, rows and columns, found shape {volume.shape}", where="texture")
+    if volume.dtype.kind not in "biuf":
+        raise InputError(f"the image must hold gray values, found {volume.dtype}", where="texture")
     if not regions:
         raise InputError("no region is given", where="texture", remedy="Choose at least one")
     if len(spacing_mm_kji) != 3 or not all(math.isfinite(s) and s > 0 for s in spacing_mm_kji):
         raise InputError(f"the spacing must be three positive numbers in mm, found {tuple(spacing_mm_kji)}")
     if settings.resampling == "toolbox" and abs(spacing_mm_kji[1] / spacing_mm_kji[2] - 1) > 1e-3:
         raise InputError(
-            f"the pixels are not square ({spacing_mm_kji[1]:g} x {spacing_mm_kji[2]:g} mm), and the toolbox knows no such",
+            f"the toolbox knows square pixels only, found {spacing_mm_kji[1]:g} x {spacing_mm_kji[2]:g} mm",
             where="texture",
             remedy="Choose the corrected resampling",
         )
     masks = {}
     for name, region in regions.items():
         mask = np.asarray(region) != 0
+        if np.asarray(region).dtype.kind == "f" and np.isnan(region).any():
+            raise InputError("the region holds values that are no numbers", where=f"region {name}")
         if mask.shape != volume.shape:
             raise InputError(f"the region has shape {mask.shape} and the image {volume.shape}", where=f"region {name}")
         if not mask.any():
@@ -217,24 +221,29 @@ def _checked(volume, regions, spacing_mm_kji, settings) -> tuple[np.ndarray, dic
                 remedy="Mend the image, or leave them out of the region",
             )
         masks[name] = mask
+    box = box_of(np.logical_or.reduce(list(masks.values())), MARGIN)
     if settings.resampling != "none":
-        _check_resampling(volume, masks, spacing_mm_kji, settings.voxel_size_mm or spacing_mm_kji[1])
+        _check_resampling(volume[box], spacing_mm_kji, settings)
+    around = volume[box].astype(np.float64)
+    highest = float(np.abs(around[np.isfinite(around)]).max())
+    if highest > HIGHEST_VALUE:
+        raise InputError(f"the gray values reach {highest:.2g}, which is no image", remedy="Mend the image")
     return volume, masks
 
 
-def _check_resampling(volume, masks, spacing_mm_kji, size) -> None:
-    """Refuse what would spread through the interpolation, and a voxel size that would take all memory."""
-    box = box_of(np.logical_or.reduce(list(masks.values())), MARGIN)
-    if volume.dtype.kind == "f" and not np.isfinite(volume[box]).all():
+def _check_resampling(around: np.ndarray, spacing_mm_kji, settings) -> None:
+    """Refuse what would spread into the regions, and a voxel size that would take all memory."""
+    if around.dtype.kind == "f" and not np.isfinite(around).all():
         raise InputError(
             "the image around the regions holds values that are no numbers (NaN or infinite)",
             where="texture",
             remedy="Mend the image, or choose no resampling",
         )
-    extent_mm = [(edge.stop - edge.start) * spacing for edge, spacing in zip(box, spacing_mm_kji, strict=True)]
-    if np.prod(np.array(extent_mm) / size) > MOST_VOXELS:
+    size = settings.voxel_size_mm or spacing_mm_kji[1]
+    extent_mm = np.array(around.shape) * np.array(spacing_mm_kji)
+    if np.prod(extent_mm / size) > MOST_VOXELS:
         raise InputError(
-            f"voxels of {size:g} mm would make {np.prod(np.array(extent_mm) / size):.2g} of them around the regions",
+            f"voxels of {size:g} mm would make {np.prod(extent_mm / size):.2g} of them around the regions",
             where="texture",
             remedy="Choose larger voxels",
         )
@@ -247,16 +256,16 @@ def _levels(prepared: Mapping[str, PreparedRegion], settings: TextureSettings) -
     """Levels of each region's voxels; zeros where a region has no two values."""
     if not settings.levels_shared:
         return {name: _quantized(region.values, settings) for name, region in prepared.items()}
-    images = [region.image for region in prepared.values()]
-    if all(image is images[0] for image in images):
+    names, image = list(prepared), next(iter(prepared.values())).image
+    if all(region.image is image for region in prepared.values()):
         union = np.logical_or.reduce([region.mask for region in prepared.values()])
-        on_grid = np.zeros(union.shape, dtype=np.int32)
-        on_grid[union] = _quantized(images[0][union], settings)
-        return {name: on_grid[region.mask] for name, region in prepared.items()}
-    # The toolbox' resampling gives each region a grid of its own; what two regions share is then in it twice.
-    together = np.concatenate([region.values for region in prepared.values()])
-    cuts = np.cumsum([np.count_nonzero(region.mask) for region in prepared.values()])[:-1]
-    return dict(zip(prepared, np.split(_quantized(together, settings), cuts), strict=True))
+        levels = np.zeros(union.shape, dtype=np.int32)
+        levels[union] = _quantized(image[union], settings)
+        return {name: levels[prepared[name].mask] for name in names}
+    # With the toolbox' resampling each region has its own grid, so what overlaps counts twice.
+    together = np.concatenate([prepared[name].values for name in names])
+    cuts = np.cumsum([np.count_nonzero(prepared[name].mask) for name in names])[:-1]
+    return dict(zip(names, np.split(_quantized(together, settings), cuts), strict=True))
 
 
 def _quantized(values: np.ndarray, settings: TextureSettings) -> np.ndarray:
@@ -323,13 +332,14 @@ def _features(
         families["NGTDM"] = tone_difference_features(ToneDifferences(np.zeros(1), np.zeros(1)))
     values = {name: float(families.get(f.family, {}).get(f.short_name, np.nan)) for name, f in _by_name()}
     n_present = len(np.unique(levels[levels > 0]))
-    n_voxels = int(np.count_nonzero(prepared.mask))
     refused = {name: _reason(name, levels, matrices) for name, value in values.items() if not math.isfinite(value)}
+    n_voxels = int(np.count_nonzero(prepared.mask))
     warnings = []
     if n_voxels < FEW_VOXELS:
-        warnings.append(f"Only {n_voxels} voxels were analyzed: texture of so few tells little.")
-    for why, n_features in Counter(refused.values()).items():
-        warnings.append(f"{n_features} of {len(values)} features have no value: {why}.")
+        analyzed = "1 voxel was" if n_voxels == 1 else f"{n_voxels} voxels were"
+        warnings.append(f"Only {analyzed} analyzed: texture of so few tells little.")
+    for why, n in Counter(refused.values()).items():
+        warnings.append(f"{n} feature{'s have' if n > 1 else ' has'} no value: {why}.")
     return RegionFeatures(
         values=values,
         refused=refused,
@@ -349,14 +359,15 @@ def _features(
 
 def _reason(name: str, levels: np.ndarray, matrices: RegionMatrices) -> str:
     """Why a feature has no value."""
-    if not levels.size:
-        return NOTHING_LEFT
-    if name.startswith("Intensity_") or not levels.any():
+    if len(levels) == 1:
+        return ONE_VOXEL
+    if name.startswith("Intensity_") or matrices.glcm is None:
         return CONSTANT
-    alone = not (matrices.ngtdm.counts.any() if name.startswith("NGTDM_") else matrices.glcm.values.size)
-    if alone:
+    if not matrices.glcm.values.size:
         return NO_NEIGHBORS
-    return EVEN if name == "NGTDM_Busyness" and np.count_nonzero(matrices.ngtdm.counts) > 1 else ONE_LEVEL
+    if name == "NGTDM_Busyness" and np.count_nonzero(matrices.ngtdm.counts) > 1:
+        return EVEN
+    return ONE_LEVEL
 
 
 def _by_name() -> Sequence[tuple[str, Feature]]:

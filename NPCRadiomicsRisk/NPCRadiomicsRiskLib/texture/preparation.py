@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from NPCResponseLib.errors import InputError
+
 from .resampling import aligned_coordinates, interpolate, nearest, toolbox_coordinates
 
 OUTLIER_SDS = 3.0
@@ -51,6 +53,9 @@ def prepare_regions(
         voxel_size_mm: isotropic; None for the in-plane pixel.
         outliers: leave out voxels beyond three standard deviations of the region's mean (Collewet et al., Magn Reson
             Imaging 2004;22:81).
+
+    Raises:
+        InputError: no voxel of a region is left, because it is smaller than the new voxels.
     """
     kept = {name: _without_outliers(volume, mask) if outliers else mask for name, mask in regions.items()}
     counts = {name: (int(np.count_nonzero(mask)), int(np.count_nonzero(kept[name]))) for name, mask in regions.items()}
@@ -62,6 +67,13 @@ def prepare_regions(
         size = voxel_size_mm or spacing_mm_kji[1]
         target = spacing_mm_kji if resampling == "none" else (size, size, size)
         made = _aligned(volume, kept, regions, spacing_mm_kji, target)
+    for name, (mask, _image, voxel) in made.items():
+        if not mask.any():
+            raise InputError(
+                f"it is lost between voxels of {voxel[0]:g} mm, because it is smaller",
+                where=f"region {name}",
+                remedy="Choose smaller voxels, or no resampling",
+            )
     return {
         name: PreparedRegion(mask, image, counts[name][0], counts[name][0] - counts[name][1], voxel)
         for name, (mask, image, voxel) in made.items()
@@ -86,11 +98,11 @@ def _as_toolbox(volume, kept, whole, spacing_mm_kji, voxel_size_mm):
     slice_mm, pixel_mm = spacing_mm_kji[0], spacing_mm_kji[1]
     size = voxel_size_mm or pixel_mm
     factors = (slice_mm / size, pixel_mm / size, pixel_mm / size)
-    if sum(factors) == 3:
+    # The toolbox' own test, in its order: half-sized pixels and slices twice as thick pass for isotropic.
+    if factors[1] + factors[2] + factors[0] == 3:
         return mask, image, tuple(spacing_mm_kji)
     coordinates = tuple(toolbox_coordinates(n, factor) for n, factor in zip(image.shape, factors, strict=True))
-    resampled = interpolate(image, coordinates, outside="zero", first=1)
-    return nearest(mask, coordinates, first=1), resampled, (size, size, size)
+    return nearest(mask, coordinates), interpolate(image, coordinates, outside="zero"), (size, size, size)
 
 
 def _aligned(volume, kept, whole, spacing_mm_kji, voxel_mm_kji):
@@ -107,14 +119,19 @@ def _aligned(volume, kept, whole, spacing_mm_kji, voxel_mm_kji):
         aligned_coordinates(edge.start, edge.stop - 1, spacing, voxel) - outer.start
         for edge, outer, spacing, voxel in zip(inner, box, spacing_mm_kji, voxel_mm_kji, strict=True)
     )
-    image = interpolate(image, coordinates, outside="nearest")
+    # About a gray value of the image itself: weights add up to 1 but for rounding, and a constant must stay one.
+    offset = image.flat[0]
+    image = interpolate(image - offset, coordinates, outside="nearest") + offset
     return {name: (nearest(mask, coordinates), image, tuple(voxel_mm_kji)) for name, mask in masks.items()}
 
 
 def box_of(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
     """The smallest box around a mask that is not empty, with a margin inside the array."""
-    box = []
+    box, part = [], mask
     for axis, size in enumerate(mask.shape):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        box.append(slice(max(int(hit[0]) - margin, 0), min(int(hit[-1]) + 1 + margin, size)))
+        # What is outside the axes done already is not looked at again.
+        hit = np.flatnonzero(part.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        first, last = int(hit[0]), int(hit[-1])
+        box.append(slice(max(first - margin, 0), min(last + 1 + margin, size)))
+        part = part[(slice(None),) * axis + (slice(first, last + 1),)]
     return tuple(box)

@@ -42,21 +42,21 @@ def check_choice(algorithm: str, n_levels: int) -> None:
     if algorithm not in ALGORITHMS:
         raise InputError(f"there is no quantization {algorithm!r}", remedy=f"Choose one of {', '.join(ALGORITHMS)}")
     if not (isinstance(n_levels, (int, np.integer)) and 2 <= n_levels <= 65_535):
-        raise InputError(f"the number of gray levels must be from 2 to 65535, found {n_levels}", remedy="As in 256")
-
-
-def _rounded(x: np.ndarray) -> np.ndarray:
-    """Of numbers not below 0, halves up. (Adding a half first would raise the largest number below one half, too.)"""
-    whole = np.floor(x)
-    return (whole + (x - whole >= 0.5)).astype(np.int32)
+        raise InputError(f"the number of gray levels must be from 2 to 65535, found {n_levels}", remedy="Choose 256")
 
 
 def _uniform(above_lowest: np.ndarray, extent: float, n: int) -> np.ndarray:
     """Rounded to n equally spaced values: the end levels are half as wide as the others.
 
-    Multiplied first, then divided: whole numbers that lie in the middle of two levels are then exactly there.
+    Multiplied before it is divided, so that a whole number in the middle of two levels is there exactly.
     """
     return _rounded((n - 1) * above_lowest / extent) + 1
+
+
+def _rounded(x: np.ndarray) -> np.ndarray:
+    """Numbers from 0 on, halves up; floor(x + 0.5) would also raise the largest number below a half."""
+    whole = np.floor(x)
+    return (whole + (x - whole >= 0.5)).astype(np.int32)
 
 
 def _equal(x: np.ndarray, n: int) -> np.ndarray:

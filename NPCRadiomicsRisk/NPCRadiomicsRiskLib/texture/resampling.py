@@ -16,18 +16,18 @@ def cubic_weights(t: np.ndarray) -> np.ndarray:
 
     Source: cubic convolution with a = -1/2 (Keys, IEEE Trans Acoust Speech Signal Process 1981;29:1153).
     """
-    # Powers by the C library, and terms in this order: then the values are the toolbox' to the last digit, of which
-    # a gray level can depend.
-    return np.stack([_far(t + 1), _near(t), _near(1 - t), _far(2 - t)])
+    return np.stack([_far(1 + t), _near(t), _near(1 - t), _far(2 - t)])
 
 
+# Terms in this order and powers by the C library: then every voxel of the reference cases is the toolbox' to the last
+# bit (measured; a third of them otherwise), and a value on the border of two gray levels gets the same one.
 def _near(distance: np.ndarray) -> np.ndarray:
-    """The kernel up to a distance of one voxel."""
+    """The kernel at distances from 0 to 1."""
     return 1.5 * _cubed(distance) - 2.5 * distance**2 + 1
 
 
 def _far(distance: np.ndarray) -> np.ndarray:
-    """The kernel from one voxel to two."""
+    """The kernel at distances from 1 to 2."""
     return -0.5 * _cubed(distance) + 2.5 * distance**2 - 4 * distance + 2
 
 
@@ -35,30 +35,29 @@ def _cubed(x: np.ndarray) -> np.ndarray:
     return np.array([math.pow(value, 3) for value in x])
 
 
-def interpolate(volume: np.ndarray, coordinates: tuple[np.ndarray, ...], *, outside: str, first: int = 0) -> np.ndarray:
+def interpolate(volume: np.ndarray, coordinates: tuple[np.ndarray, ...], *, outside: str) -> np.ndarray:
     """Separable cubic convolution at the grid of coordinates, float64.
 
     Args:
-        coordinates: for each axis the positions in voxels.
+        coordinates: for each axis the positions in voxels, from 0.
         outside: "zero" for what lies beyond the array, or "nearest" for its border.
-        first: the position of the first voxel, 0 or 1.
     """
     result = np.asarray(volume, dtype=np.float64)
-    for axis in (1, 2, 0):  # rows, columns, slices, as the toolbox: the last digits depend on it
+    for axis in (1, 2, 0):  # rows, columns, slices: again for the last bit
         positions = coordinates[axis]
-        if len(positions) == result.shape[axis] and np.array_equal(positions, np.arange(len(positions)) + first):
+        if len(positions) == result.shape[axis] and np.array_equal(positions, np.arange(len(positions))):
             continue
-        matrix = _cubic_matrix(positions, result.shape[axis], outside, first)
+        matrix = _cubic_matrix(positions, result.shape[axis], outside)
         moved = np.moveaxis(result, axis, 0)
         applied = matrix @ moved.reshape(moved.shape[0], -1)
         result = np.moveaxis(applied.reshape(len(positions), *moved.shape[1:]), 0, axis)
     return result
 
 
-def _cubic_matrix(positions: np.ndarray, size: int, outside: str, first: int):
+def _cubic_matrix(positions: np.ndarray, size: int, outside: str):
     base = np.floor(positions).astype(np.int64)
     weights = cubic_weights(positions - base)
-    taps = base[None, :] - first + np.arange(-1, 3)[:, None]
+    taps = base[None, :] + np.arange(-1, 3)[:, None]
     if outside == "zero":
         weights = np.where((taps >= 0) & (taps < size), weights, 0.0)
     taps = np.clip(taps, 0, size - 1)
@@ -66,11 +65,11 @@ def _cubic_matrix(positions: np.ndarray, size: int, outside: str, first: int):
     return csr_array((weights.ravel(), (rows.ravel(), taps.ravel())), shape=(len(positions), size))
 
 
-def nearest(mask: np.ndarray, coordinates: tuple[np.ndarray, ...], *, first: int = 0) -> np.ndarray:
-    """The mask at the nearest voxel, halves up; False outside. ``first`` as in ``interpolate``."""
+def nearest(mask: np.ndarray, coordinates: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The mask at the nearest voxel, halves up; False outside."""
     result = np.asarray(mask, dtype=bool)
     for axis, positions in enumerate(coordinates):
-        index = np.floor(positions + 0.5).astype(np.int64) - first
+        index = np.floor(positions + 0.5).astype(np.int64)
         inside = (index >= 0) & (index < result.shape[axis])
         result = np.take(result, np.clip(index, 0, result.shape[axis] - 1), axis=axis)
         shape = [1] * result.ndim
@@ -80,13 +79,13 @@ def nearest(mask: np.ndarray, coordinates: tuple[np.ndarray, ...], *, first: int
 
 
 def toolbox_coordinates(size: int, factor: float) -> np.ndarray:
-    """Where the toolbox samples an axis, from 1: a shift of half a voxel is not made up for.
+    """Where the toolbox samples an axis, from 0: a shift of half a voxel is not made up for.
 
     Its output index x (from 1) samples input x / f, with f the ratio of the sizes after rounding.
     """
     new_size = half_away(size * factor)
     # In this order of rounding: some samples lie exactly between two voxels.
-    return np.arange(1, new_size + 1) / (new_size / size) if new_size else np.zeros(0)
+    return np.arange(1, new_size + 1) / (new_size / size) - 1 if new_size else np.zeros(0)
 
 
 def aligned_coordinates(first: int, last: int, spacing_mm: float, voxel_mm: float) -> np.ndarray:

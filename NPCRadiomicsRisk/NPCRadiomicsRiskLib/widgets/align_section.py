@@ -3,6 +3,7 @@
 import qt
 import slicer
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from NPCResponseLib.widgets.result_memory import ResultMemory
 from NPCResponseLib.widgets.section import enable
@@ -34,6 +35,7 @@ class AlignSection(PanelSection):
         self.failedText = _("The scans could not be aligned: {error}. Details are in the error log.")
         self._isBlinking = self._isInFront = False
         self._shownOpacity = None
+        self._landmarkObservers, self._observed = VTKObservationMixin(), []
         self.connectButton(ui.alignMarkPreButton, self.onMarkPre)
         self.connectButton(ui.alignMarkRecurrenceButton, self.onMarkRecurrence)
         self.connectButton(ui.alignShowButton, self.onShow)
@@ -43,6 +45,7 @@ class AlignSection(PanelSection):
     def setParameterNode(self, parameterNode) -> None:
         self.stopBlinking()
         self._shownOpacity = None
+        self._followLandmarks([])
         super().setParameterNode(parameterNode)
 
     # -- parameters to panel --
@@ -60,9 +63,8 @@ class AlignSection(PanelSection):
         self.showRow("alignRoi", values.alignRegion is AlignRegion.ROI, ("Label", "Selector"))
         self.showRow("alignSizeMm", values.alignRegion is AlignRegion.GTV, ("Label", "LineEdit"))
         self.showRow("alignSeed", not isGiven, ("Label", "SpinBox"))
-        text = self._parameters.landmarksText()
-        self.ui.alignLandmarksLabel.text = text
-        self.showRow("alignLandmarks", bool(text), ("Title", "Label"))
+        self._followLandmarks([node for name in LANDMARKS if (node := getattr(values, name)) is not None])
+        self._tellLandmarks()
         self._fade()
 
     def updateResultButtons(self) -> None:
@@ -86,6 +88,23 @@ class AlignSection(PanelSection):
         ui.alignUnderTransformCheckBox.blockSignals(wasBlocked)
 
     # -- landmarks --
+
+    def _followLandmarks(self, nodes) -> None:
+        """Hear of points that are placed, renamed or removed."""
+        if nodes == self._observed:
+            return
+        self._landmarkObservers.removeObservers()
+        for node in nodes:
+            for event in (node.PointPositionDefinedEvent, node.PointModifiedEvent, node.PointRemovedEvent):
+                self._landmarkObservers.addObserver(node, event, self._tellLandmarks)
+        self._observed = nodes
+
+    def _tellLandmarks(self, *_unused) -> None:
+        if self._parameters is None:
+            return
+        text = self._parameters.landmarksText()
+        self.ui.alignLandmarksLabel.text = text
+        self.showRow("alignLandmarks", bool(text), ("Title", "Label"))
 
     def onMarkPre(self, *_unused) -> None:
         self._mark("alignPreLandmarks")
@@ -169,4 +188,5 @@ class AlignSection(PanelSection):
 
     def disconnectWidgets(self) -> None:
         self.stopBlinking()
+        self._followLandmarks([])
         super().disconnectWidgets()

@@ -143,7 +143,7 @@ def _directionRow(result: FeaturesResult, published) -> str:
     ]
     if result.compared is not None:
         holds = direction_holds(features, result.compared, name)
-        cells.append({True: _("same"), False: _("turns around"), None: "?"}[holds])
+        cells.append({True: _("same"), False: _("turns"), None: "?"}[holds])
     return "<tr>" + "".join(f"<td>{cell}&nbsp;&nbsp;</td>" for cell in cells) + "</tr>"
 
 

@@ -3,7 +3,7 @@
 import slicer
 
 
-def showLayers(background, foreground=None, opacity: float = 0.0, focusRas=()) -> None:
+def showLayers(background, foreground=None, opacity: float | None = None, focusRas=()) -> None:
     """An image in all slice views, perhaps with another over it."""
     slicer.util.setSliceViewerLayers(
         background=background,

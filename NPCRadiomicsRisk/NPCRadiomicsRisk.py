@@ -227,7 +227,7 @@ class NPCRadiomicsRiskParameterNode:
     cohortResultSource: vtkMRMLTableNode | None
     cohortSummaryText: str
     cohortNotesText: str
-    mapRadiusMm: Annotated[float, WithinRange(0.0, 15.0)] = 0.0
+    mapRadiusMm: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
     mapLevels: Annotated[int, WithinRange(2, 256)] = 32
     mapModel: MapModel = MapModel.PUBLISHED
     mapModelText: str
@@ -339,10 +339,9 @@ class NPCRadiomicsRiskLogic(ScriptedLoadableModuleLogic):
         from NPCRadiomicsRisk import NPCRadiomicsRiskLogic
         logic = NPCRadiomicsRiskLogic()
         patient = logic.loadRecurrencePhantom()  # or your own nodes: slicer.util.getNode("...")
-        alignment = logic.alignScans(patient.pre, patient.recurrence, patient.gtv_segmentation)
-        regions = logic.divideTumor(patient.gtv_segmentation, patient.gtvr_segmentation, alignment.outputs.transform)
-        features = logic.computeFeatures(patient.pre, regions.outputs.segmentation).features
-        print(f"NGTDM strength {features['GTVr'].values['NGTDM_Strength']:.3g}")
+        transform = logic.alignScans(patient.pre, patient.recurrence, patient.gtv_segmentation).outputs.transform
+        regions = logic.divideTumor(patient.gtv_segmentation, patient.gtvr_segmentation, transform).outputs.segmentation
+        print(logic.computeFeatures(patient.pre, regions).features["GTVr"].values["NGTDM_Strength"])
     """
 
     def __init__(self, parent=None):

@@ -159,13 +159,21 @@ def test_a_given_transform_that_is_off_is_called_so(patient, quick):
 # -- failures are reported as failures --
 
 
-def test_scans_that_show_other_things_are_not_called_aligned(patient, quick):
+@pytest.mark.parametrize("what", ["noise", "the head upside down"])
+def test_scans_that_show_other_things_are_not_called_aligned(patient, quick, what):
     noise = np.random.default_rng(0).rayleigh(100, patient.recurrence.shape).astype(np.float32)
-    upside_down = patient.recurrence[::-1]
-    for moving in (noise, upside_down):
-        found = align(patient.pre, PRE_GRID.ijk_to_ras, moving, RECURRENCE_GRID.ijk_to_ras, region_ras=region(patient))
-        assert not found.reliable
-        assert any("may show different anatomy" in reason for reason in found.reasons)
+    moving = noise if what == "noise" else patient.recurrence[::-1]
+    found = align(
+        patient.pre,
+        PRE_GRID.ijk_to_ras,
+        moving,
+        RECURRENCE_GRID.ijk_to_ras,
+        region_ras=region(patient),
+        starts=("geometry", "centers", "perturbed"),
+    )
+    assert not found.reliable
+    assert any("may show different anatomy" in reason for reason in found.reasons)
+    assert any("does not come back" in reason for reason in found.reasons)
 
 
 def test_landmarks_that_contradict_the_images_are_a_reason(patient, quick):
@@ -226,6 +234,10 @@ def test_too_few_landmarks_and_values_that_are_not_finite_are_said(patient, quic
         ({"region_ras": Box((300, 0, 0), (50, 50, 50))}, "region of interest: it lies outside"),
         ({"starts": ("dice",)}, r"no start \['dice'\]"),
         ({"landmarks_fixed_ras": {"a": np.zeros(3)}}, "landmarks are given in one scan only"),
+        (
+            {"landmarks_fixed_ras": {"a": np.zeros(3)}, "landmarks_moving_ras": {"b": np.zeros(3)}},
+            "no landmark has the same name in both",
+        ),
         ({"initial_moving_to_fixed_ras": np.zeros((4, 4))}, "transform: .*can be inverted"),
         ({"moving_ijk_to_ras": np.zeros((4, 4))}, "span no space"),
     ],

@@ -89,6 +89,8 @@ def test_a_working_image_lies_where_the_scan_lay_and_leaves_it_alone():
     points = work.points_ras(everywhere)
     assert work.covers(points).all() and not work.covers(points + 500).any()
     np.testing.assert_allclose(work.indices_kji(points).T, np.argwhere(np.ones(work.array.shape)), atol=1e-9)
+    in_scan = carried(points, np.linalg.inv(grid.ijk_to_ras))
+    assert in_scan.min() > -1e-6 and (in_scan < np.array(volume.shape[::-1]) - 1 + 1e-6).all()
     values = work.array.ravel()
     bright = np.where(np.linalg.norm(points - at, axis=1) < 12, values - values.min(), 0)
     np.testing.assert_allclose(np.average(points, axis=0, weights=bright), at, atol=0.2)

@@ -164,7 +164,7 @@ def test_result_survives_saving_and_loading(tumor, tmp_path):
     ("make", "words"),
     [
         (lambda tumor: SubRegionsJob(tumor, tumor), "the same segment"),
-        (lambda tumor: SubRegionsJob(tumor, recurrence(center=GTV_CENTER + [0, 0, 29])).run(), "outside"),
+        (lambda tumor: SubRegionsJob(tumor, recurrence(center=np.add(GTV_CENTER, [0, 0, 29]))).run(), "outside"),
         (lambda tumor: SubRegionsJob(tumor, recurrence(center=GTV_CENTER, radius=30)).run(), "covers the whole GTV"),
         (
             lambda tumor: SubRegionsJob(tumor, recurrence(), dose=add_grid_volume(PRE_GRID, "dose", 70.0)),

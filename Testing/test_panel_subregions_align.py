@@ -369,6 +369,34 @@ def test_gtvr_drawn_in_the_first_scans_segmentation_stays_with_it(scans, scene):
     assert node.GetParentTransformNode() is None
 
 
+def put_under_patient(node, patient_id: str) -> None:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), patient_id)
+    hierarchy.SetItemUID(patient, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMUIDName(), patient_id)
+    hierarchy.CreateItem(patient, node)
+
+
+@needs_slicer_source
+def test_segmentation_of_another_patient_is_refused_in_every_tab_until_allowed(scans):
+    put_under_patient(scans.pre, "A")
+    put_under_patient(scans.gtv[0], "B")
+    for stem in ("align", "map"):
+        scans.messages.clear()
+        press(scans, f"{stem}ApplyButton")
+        assert len(scans.messages) == 1, stem
+        assert "different patients" in scans.messages[0]
+    put_under_patient(scans.gtvr[0], "C")
+    scans.messages.clear()
+    choose(scans.ui.divideTransformUseComboBox, "Nothing")
+    press(scans, "divideApplyButton")
+    assert "different patients" in scans.messages[0]
+    scans.ui.differentPatientsCheckBox.checked = True
+    scans.messages.clear()
+    for stem in ("align", "divide"):
+        press(scans, f"{stem}ApplyButton")
+    assert scans.messages == []
+
+
 def test_balls_are_where_the_tests_think(scene):  # noqa: F811
     node, segment_id = add_ball(GTVR, AT_RECURRENCE, 5.0, PRE_GRID)
     assert node.GetSegmentation().GetSegment(segment_id).GetName() == GTVR != GTV

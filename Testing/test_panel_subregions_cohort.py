@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pytest
 import slicer
+import vtk
 
 from NPCRadiomicsRiskLib.mrml import cohort_features
 from NPCRadiomicsRiskLib.mrml.cohort_features import COLUMNS, RegionComparisonJob, add_patient, rows_of
@@ -70,6 +71,22 @@ def test_rows_of_a_patient_are_exact_and_replace_those_of_the_same_label(scene):
     add_patient(node, "P01", again)
     assert [row["patient"] for row in rows_of(node)] == ["P02", "P02", "P01", "P01"]
     assert float(rows_of(node)[2]["GLCM_Energy"]) == again[GTVR].values["GLCM_Energy"]
+
+
+def test_a_table_of_numbers_keeps_all_its_digits(scene):  # noqa: F811
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "from a file")
+    for title in COLUMNS[:2]:
+        node.AddColumn().SetName(title)
+    for title in COLUMNS[2:]:
+        column = vtk.vtkDoubleArray()
+        column.SetName(title)
+        column.InsertNextValue(1 / 3)
+        node.AddColumn(column)
+    node.SetCellText(0, 0, "P01")
+    node.SetCellText(0, 1, GTVR)
+    add_patient(node, "P02", a_patient(np.random.default_rng(1)))
+    assert float(rows_of(node)[0]["GLCM_Energy"]) == 1 / 3
+    assert [row["patient"] for row in rows_of(node)] == ["P01", "P02", "P02"]
 
 
 def test_what_cannot_be_a_row_is_refused_and_the_table_stays(scene):  # noqa: F811

@@ -225,10 +225,12 @@ def _checked_matrix(matrix_ras) -> np.ndarray:
 
 
 def _checked_landmarks(fixed, moving) -> tuple | None:
-    """Both sets, or None if there are none in common."""
+    """Both sets, or None if there are none."""
     if (fixed is None) != (moving is None):
         raise InputError("landmarks are given in one scan only", remedy="Mark the same points in both, or in neither")
-    if fixed is None:
+    if not fixed and not moving:
         return None
     paired(fixed, moving)
-    return (fixed, moving) if common_names(fixed, moving) else None
+    if not common_names(fixed, moving):
+        raise InputError("no landmark has the same name in both scans", remedy="Give the same points the same names")
+    return fixed, moving

@@ -27,4 +27,6 @@ def warnings_of(measured) -> tuple[str, ...]:
     every += measured.subregions.in_field.warnings if measured.subregions.in_field else ()
     every += measured.features.warnings
     every += measured.map.warnings if measured.map else ()
+    every += measured.stability.warnings if measured.stability else ()
+    every += measured.size_control.warnings if measured.size_control else ()
     return tuple(dict.fromkeys(every))

@@ -28,6 +28,7 @@ class PatientOutcome:
         failure: why, in one sentence; "" if it did not.
         warnings: sentences.
         summary: alignment, volumes, dose, for the overview table.
+        stability, size_control: see ``plain_results``; None if they were not asked for.
     """
 
     patient: str
@@ -35,6 +36,8 @@ class PatientOutcome:
     failure: str = ""
     warnings: tuple[str, ...] = ()
     summary: dict | None = None
+    stability: dict | None = None
+    size_control: dict | None = None
 
 
 def run_cohort(
@@ -95,6 +98,7 @@ def measure_one(
     from ..patient_overview import overview_of, warnings_of
     from .feature_rows import rows_of
     from .patient_measurement import measure_patient
+    from .plain_results import plain_size_control, plain_stability
 
     cloak = NameCloak([(path, label) for label, path in inputs.labeled_paths()])  # names of files may identify
     try:
@@ -109,6 +113,8 @@ def measure_one(
         rows_of(inputs.patient, measured.features.features),
         warnings=warnings,
         summary=overview_of(measured),
+        stability=plain_stability(measured.stability),
+        size_control=plain_size_control(measured.size_control),
     )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import math
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,15 +49,32 @@ def read_region(
 
     image = read_volume(volume)
     region = read_mask(mask, segment or None)
-    if region.array.shape != image.array.shape or not np.allclose(
-        region.ijk_to_ras, image.ijk_to_ras, atol=SAME_GRID_MM
-    ):
-        raise InputError(
-            "the mask lies on another grid than the image", where=str(mask), remedy="Resample it to the image first"
-        )
+    inside = _on_grid(region.array, np.linalg.inv(image.ijk_to_ras) @ region.ijk_to_ras, image, str(mask))
     k, j, i = image.spacing_mm_kji
     spacing = (slice_spacing_mm or k, pixel_width_mm or j, pixel_width_mm or i)
-    return Region(image.array, region.array, spacing, (*image.warnings, *region.warnings))
+    return Region(image.array, inside, spacing, image.warnings)
+
+
+def _on_grid(mask: np.ndarray, mask_to_image_ijk: np.ndarray, image, where: str) -> np.ndarray:
+    """The mask on the image's grid; Slicer saves only the part of a segmentation's grid that holds segments.
+
+    Raises:
+        InputError: voxels of another size or direction, or that lie between the image's or outside it.
+    """
+    offset = np.round(mask_to_image_ijk[:3, 3]).astype(int)
+    whole = np.eye(4)
+    whole[:3, 3] = offset
+    size_ijk = np.array(mask.shape[::-1])
+    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(size_ijk - 1), 1]
+    off_mm = (image.ijk_to_ras[:3, :3] @ ((mask_to_image_ijk - whole) @ corners.T)[:3]).T
+    if np.linalg.norm(off_mm, axis=1).max() > SAME_GRID_MM:
+        raise InputError("the mask lies on another grid than the image", where=where, remedy="Resample it to the image")
+    found = np.argwhere(mask) + offset[::-1]
+    if (found < 0).any() or (found >= image.array.shape).any():
+        raise InputError("the mask reaches beyond the image", where=where, remedy="Check that they belong together")
+    inside = np.zeros(image.array.shape, dtype=bool)
+    inside[tuple(found.T)] = True
+    return inside
 
 
 def _read_npz(volume: Path, mask: Path, pixel_width_mm: float | None, slice_spacing_mm: float | None) -> Region:
@@ -81,8 +99,10 @@ def _array(path: Path, name: str) -> np.ndarray:
             if name not in arrays:
                 raise InputError(f"it has no array {name!r}", where=str(path), remedy=f"It has: {', '.join(arrays)}")
             array = arrays[name]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError("this is no NPZ file", where=str(path), remedy="Save it again") from error
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError("this is no NPZ file of numbers", where=str(path), remedy="Save it again") from error
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.dtype.kind not in "biuf":
@@ -123,7 +143,16 @@ def summarize(found: RegionFeatures, settings: TextureSettings, region: Region) 
 def _histogram(found: RegionFeatures) -> dict[str, float]:
     names = {f.short_name: f.short_name.lower() for f in FEATURES if f.family == "Intensity"}
     values = {lower: found.values[f"Intensity_{name}"] for name, lower in names.items()}
-    return {"n": float(found.n_voxels), **values, "variance_pop": float(np.var(found.intensities))}
+    # The same with the sample's standard deviation, which has n - 1.
+    n = found.n_voxels
+    ratio = math.sqrt((n - 1) / n)
+    return {
+        "n": float(n),
+        **values,
+        "variance_pop": float(np.var(found.intensities)),
+        "hyperskewness_samplestd": values["hyperskewness"] * ratio**5,
+        "hyperflatness_samplestd": values["hyperflatness"] * ratio**6,
+    }
 
 
 def _global(found: RegionFeatures, settings: TextureSettings) -> dict[str, float]:
@@ -142,17 +171,30 @@ def _row_column_slice(shape_kji: tuple[int, ...]) -> list[int]:
     return [shape_kji[1], shape_kji[2], shape_kji[0]]
 
 
-def write_quantized(found: RegionFeatures, path: Path) -> None:
+def write_results(
+    found: RegionFeatures, text: str, output: Path | None, quantized: Path | None, matrices: Path | None
+) -> None:
+    """The files that are wanted: all, or in case of an error none."""
+    with contextlib.ExitStack() as stack:
+        if quantized is not None:
+            _write_quantized(found, stack.enter_context(written_aside(quantized)))
+        if matrices is not None:
+            _write_matrices(found, stack.enter_context(written_aside(matrices)))
+        if output is not None:
+            stack.enter_context(written_aside(output)).write_text(text + "\n", encoding="utf-8")
+
+
+def _write_quantized(found: RegionFeatures, path: Path) -> None:
     """quantized uint16, 0 outside; prepared float64, NaN outside. Rows, columns, slices."""
     mask = found.prepared.mask
     quantized = np.zeros(mask.shape, dtype=np.uint16)
     quantized[mask] = found.levels
     prepared = np.where(mask, found.prepared.image, np.nan)
-    with written_aside(path) as aside, aside.open("wb") as stream:
+    with path.open("wb") as stream:
         np.savez_compressed(stream, quantized=quantized.transpose(1, 2, 0), prepared=prepared.transpose(1, 2, 0))
 
 
-def write_matrices(found: RegionFeatures, path: Path) -> None:
+def _write_matrices(found: RegionFeatures, path: Path) -> None:
     """Entries with rows and columns from 0; NGTDM and countValid dense."""
     arrays: dict[str, np.ndarray] = {}
     matrices = found.matrices
@@ -161,7 +203,7 @@ def write_matrices(found: RegionFeatures, path: Path) -> None:
             arrays |= {f"{name}_{part}": array for part, array in _entries(matrix).items()}
     if matrices.ngtdm is not None:
         arrays |= {"NGTDM": matrices.ngtdm.sums, "countValid": matrices.ngtdm.counts}
-    with written_aside(path) as aside, aside.open("wb") as stream:
+    with path.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
 
 

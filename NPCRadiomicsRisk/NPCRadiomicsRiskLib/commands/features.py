@@ -119,8 +119,7 @@ def command(
     del panel  # there is one
     check_paths(volume, mask)
     check_positive(("--pixel-width-mm", pixel_width_mm), ("--slice-spacing-mm", slice_spacing_mm))
-    for path in (output, save_quantized, save_matrices):
-        _check_output(path, force)
+    _check_outputs((output, save_quantized, save_matrices), (volume, mask), force)
     choice = texture.TextureChoice(
         resampling=(resampling or _resampling(scale or scan_type)).value,
         voxel_size_mm=_voxel_size(scale, voxel_size_mm),
@@ -130,18 +129,22 @@ def command(
         weights=weights.value,
         two_d=two_d,
     )
-    summary = _run(
-        (volume, mask, segment), (pixel_width_mm, slice_spacing_mm), choice, (save_quantized, save_matrices),
+    text = _run(
+        (volume, mask, segment), (pixel_width_mm, slice_spacing_mm), choice, (output, save_quantized, save_matrices),
         context.obj.interruption,
     )  # fmt: skip
-    text = json.dumps(summary, indent=2, allow_nan=False)
-    if output is not None:
-        from .feature_files import written_aside
-
-        with written_aside(output) as aside:
-            aside.write_text(text + "\n", encoding="utf-8")
     if output is None or as_json:
         print_result(text)
+
+
+def _check_outputs(outputs: tuple[Path | None, ...], inputs: tuple[Path, ...], force: bool) -> None:
+    taken = {path.resolve(): "it is an input" for path in inputs}
+    for path in outputs:
+        _check_output(path, force)
+        if path is not None:
+            if path.resolve() in taken:
+                raise InputError(taken[path.resolve()], where=str(path), remedy="Name another file to write")
+            taken[path.resolve()] = "two results would go to one file"
 
 
 def _check_output(path: Path | None, force: bool) -> None:
@@ -179,20 +182,19 @@ def _outliers(scan_type: str, outliers: texture.OutlierName) -> texture.OutlierN
     return SCAN_TYPES[scan_type.casefold()]
 
 
-def _run(paths, spacing_mm, choice: texture.TextureChoice, save, interruption: Interruption) -> dict:
+def _run(paths, spacing_mm, choice: texture.TextureChoice, outputs, interruption: Interruption) -> str:
+    """The summary as JSON; written with the other results if they have paths."""
     load_modules(interruption, "commands.feature_files", package="NPCRadiomicsRiskLib")
     from ..texture.panel47 import texture_panel
-    from .feature_files import read_region, summarize, write_matrices, write_quantized
+    from .feature_files import read_region, summarize, write_results
 
     settings = choice.settings()
     region = read_region(*paths, pixel_width_mm=spacing_mm[0], slice_spacing_mm=spacing_mm[1])
     interruption.check()
     found = texture_panel(
-        region.volume, {"region": region.mask}, region.spacing_mm_kji, settings,
+        region.volume, {"mask": region.mask}, region.spacing_mm_kji, settings,
         progress=lambda _fraction: interruption.check(),
-    )["region"]  # fmt: skip
-    if save[0] is not None:
-        write_quantized(found, save[0])
-    if save[1] is not None:
-        write_matrices(found, save[1])
-    return summarize(found, settings, region)
+    )["mask"]  # fmt: skip
+    text = json.dumps(summarize(found, settings, region), indent=2, allow_nan=False)
+    write_results(found, text, *outputs)
+    return text

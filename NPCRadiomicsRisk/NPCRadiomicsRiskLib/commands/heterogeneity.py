@@ -88,6 +88,21 @@ def command(
     allow_different_patients: Annotated[
         bool, typer.Option("--allow-different-patients", help="Though PatientID differs.", rich_help_panel=COHORT)
     ] = False,
+    size_control: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Random divisions of each tumor into parts of the same sizes, since features depend on size; 0: none. "
+            "Takes about as long as aligning; without it a difference may be one of size alone.",
+            rich_help_panel=COHORT,
+        ),
+    ] = 10,
+    stability: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Perturbed versions of the contours per kind (slow); 0: none.", rich_help_panel=COHORT
+        ),
+    ] = 0,
     resampling: texture.Resampling = texture.ResamplingName.corrected,
     voxel_size_mm: texture.VoxelSize = None,
     outliers: texture.Outliers = texture.OutlierName.three_sd,
@@ -122,6 +137,8 @@ def command(
         "region_size_mm": size_of_region(voi_mm),
         "different_patients": allow_different_patients,
         "accept_unreliable": accept_unreliable_alignment,
+        "n_stability": stability,
+        "n_size_control": size_control,
     }
     statistics = {"alpha": alpha, "correction": correction.value, "test": test.value.replace("-s", " S")}
     summary, lines = _run(
@@ -161,8 +178,7 @@ def _run(
         progress("Reading", 0.01)
         request = Request(table, statistics, None if is_feature_table(table) else choice)
         measured = features_of_cohort(request, *cohort, progress, interruption)
-        progress("Writing", 0.9)
-        results = write_results(request, measured, staged.folder, interruption)
+        results = write_results(request, measured, staged.folder, progress, interruption)
         progress("Finishing", 1.0)
         paths = staged.commit()
     summary = {**results.summary, "output_directory": str(staged.output)}

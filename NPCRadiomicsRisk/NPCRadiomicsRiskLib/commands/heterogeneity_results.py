@@ -11,24 +11,28 @@ from NPCResponseLib.errors import InputError
 from NPCResponseLib.readers.cohort_table import TableFormat, read_table
 from NPCResponseLib.report.provenance import Provenance, input_record
 
+from ..cohort_size_control import TABLE_NAME as SIZE_CONTROL_NAME
+from ..cohort_size_control import CohortSizeControl, cohort_size_control
+from ..cohort_stability import FEWEST_PATIENTS, cohort_stability
 from ..delimited_text import delimiter_of, has_decimal_commas, read_lines, read_text
 from ..heterogeneity import compare_subregions
-from ..heterogeneity_tables import TABLE_NAMES, tables
+from ..heterogeneity_tables import TABLE_NAMES, stability_tables, tables
 from ..paired_values import PairedValues, paired_values_from_rows
 from ..report import heterogeneity_figures
 from ..report.heterogeneity_report import HeterogeneityReport, write_report
-from ..report.heterogeneity_text import verdict
 from .cohort_run import PatientOutcome, run_cohort
 from .feature_rows import write_columns, write_rows
 from .heterogeneity import INDEX_NAME
 from .manifest import read_manifest
 from .patient_measurement import MeasurementChoice
+from .plain_results import size_control_from, stability_from
 
+STABILITY_NAMES = ("stability", "stability_by_kind")
 FEATURES_NAME, PATIENTS_NAME = "features.csv", "patients.csv"
 OUTPUT_NAMES = (
     FEATURES_NAME,
     PATIENTS_NAME,
-    *(f"{name}.csv" for name in TABLE_NAMES),
+    *(f"{name}.csv" for name in (*TABLE_NAMES, SIZE_CONTROL_NAME, *STABILITY_NAMES)),
     *(f"{name}.{ending}" for name in heterogeneity_figures.NAMES for ending in ("svg", "png")),
     "report.html",
     INDEX_NAME,
@@ -52,7 +56,20 @@ class Request:
             ("--correction", self.statistics["correction"]),
             ("--test", self.statistics["test"].replace(" S", "-s")),
         ]
-        return shown + (self.choice.texture.parameters() if self.choice else [])
+        if self.choice is None:
+            return shown
+        shown += [
+            ("--voi-mm", ",".join(f"{size:g}" for size in self.choice.region_size_mm)),
+            ("--smallest-island", f"{self.choice.minimum_island_mm3:g}"),
+            ("--size-control", str(self.choice.n_size_control)),
+            ("--stability", str(self.choice.n_stability)),
+            *self.choice.texture.parameters(),
+        ]
+        flags = (
+            ("--allow-different-patients", self.choice.different_patients),
+            ("--accept-unreliable-alignment", self.choice.accept_unreliable),
+        )
+        return shown + [(option, "") for option, on in flags if on]
 
 
 @dataclass(frozen=True)
@@ -114,19 +131,28 @@ def features_of_cohort(request: Request, n_jobs: int, kept: Path | None, progres
     return MeasuredCohort(paired_values_from_rows(rows), rows, outcomes)
 
 
-def write_results(request: Request, measured: MeasuredCohort, folder: Path, interruption) -> Results:
+def write_results(request: Request, measured: MeasuredCohort, folder: Path, progress, interruption) -> Results:
     """Write every file into a (staging) folder."""
+    progress("Comparing", 0.88)
     analysis = compare_subregions(measured.values, **request.statistics)
-    found = tables(analysis)
+    beyond = _size_control(measured, analysis)
+    stability, remarks = _stability(request, measured, progress, interruption)
+    found = [
+        *tables(analysis),
+        *([beyond.table()] if beyond else ()),
+        *(stability_tables(stability) if stability else ()),
+    ]
     for table in found:
         write_table(table, folder / f"{table.name}.csv")
     if measured.rows:
         write_rows(measured.rows, folder / FEATURES_NAME)
         write_columns(_patient_columns(measured.outcomes), folder / PATIENTS_NAME)
     interruption.check()
+    progress("Drawing", 0.94)
     figures = heterogeneity_figures.draw(analysis, measured.values)
     heterogeneity_figures.save(figures, folder)
     interruption.check()
+    progress("Writing the report", 0.97)
     report = HeterogeneityReport(
         analysis=analysis,
         tables=found,
@@ -135,6 +161,9 @@ def write_results(request: Request, measured: MeasuredCohort, folder: Path, inte
         patient_warnings=[(each.patient, warning) for each in measured.outcomes for warning in each.warnings],
         settings=request.choice.texture.settings() if request.choice else None,
         provenance=Provenance.now(request.parameters(), [input_record(request.table, "table")]),
+        size_control=beyond,
+        stability=stability,
+        remarks=remarks,
     )
     write_report(report, folder / "report.html")
     interruption.check()
@@ -142,6 +171,26 @@ def write_results(request: Request, measured: MeasuredCohort, folder: Path, inte
     summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
     (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return Results(summary, lines_for_people(report))
+
+
+def _size_control(measured: MeasuredCohort, analysis) -> CohortSizeControl | None:
+    patients = {each.patient: size_control_from(each.size_control) for each in measured.outcomes if each.size_control}
+    return cohort_size_control(patients, analysis) if len(patients) > 1 else None
+
+
+def _stability(request: Request, measured: MeasuredCohort, progress, interruption):
+    """Stability over the cohort, or None; and why not, if it was asked for."""
+    patients = {each.patient: stability_from(each.stability) for each in measured.outcomes if each.stability}
+    if not patients:
+        return None, ()
+    if len(patients) < FEWEST_PATIENTS:
+        return None, (f"Stability over patients takes {FEWEST_PATIENTS} of them, and {len(patients)} were measured.",)
+
+    def told(fraction: float) -> None:
+        progress("Comparing perturbed contours", 0.88 + 0.06 * fraction)
+        interruption.check()
+
+    return cohort_stability(patients, progress=told, **request.statistics), ()
 
 
 def _patient_columns(outcomes: Sequence[PatientOutcome]) -> dict[str, list]:
@@ -163,17 +212,24 @@ def summarize(request: Request, report: HeterogeneityReport) -> dict:
             "created": report.provenance.created.isoformat(timespec="seconds"),
             "research_use_only": True,
             "n_patients": analysis.n,
-            "verdict": verdict(analysis),
+            "verdict": report.verdict(),
             "choices": {**request.statistics, "n_tests": analysis.n_tests, "threshold": analysis.threshold},
             "texture_settings": vars(report.settings) if report.settings else None,
             "significant": list(analysis.significant),
+            "size_control": None
+            if report.size_control is None
+            else {
+                "n_divisions": report.size_control.n_divisions,
+                "beyond_size": list(report.size_control.beyond_size),
+                "size_alone": list(report.size_control.size_alone),
+            },
             "decisions": list(analysis.decisions),
             "tables": {
                 table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
                 for table in report.tables
             },
             "failures": [{"patient": patient, "reason": reason} for patient, reason in report.failures],
-            "warnings": list(analysis.warnings),
+            "warnings": report.warnings(),
             "inputs": [
                 {"label": record.label, "kind": record.kind, "sha256": record.sha256}
                 for record in report.provenance.inputs
@@ -185,7 +241,6 @@ def summarize(request: Request, report: HeterogeneityReport) -> dict:
 
 def lines_for_people(report: HeterogeneityReport) -> list[str]:
     """The result in a few lines for a terminal."""
-    lines = list(verdict(report.analysis))
-    lines += [f"Not measured: {patient}: {reason}" for patient, reason in report.failures]
-    lines += [f"Warning: {warning}" for warning in report.analysis.warnings]
+    lines = list(report.verdict())
+    lines += [f"Warning: {warning}" for warning in report.warnings()]
     return [*lines, "Research use only; not for diagnosis."]

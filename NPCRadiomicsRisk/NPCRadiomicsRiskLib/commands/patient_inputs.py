@@ -46,6 +46,8 @@ class PatientInputs:
         Raises:
             InputError: a file that is not there, inputs that contradict each other.
         """
+        if not self.patient.strip():
+            raise InputError("the patient has no label", remedy="Give one of your own, such as P01")
         check_paths(*self.paths())
         if (self.landmarks_pre is None) != (self.landmarks_recurrence is None):
             raise InputError("landmarks are given in one image only", remedy="Give both files, or neither")

@@ -1,21 +1,27 @@
 """One patient's sub-regions on the headless scene, with the jobs of the panel: align, divide, measure."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from NPCResponseLib.errors import InputError
 
+from ..background import steps_of
 from ..mrml.alignment import AlignmentJob, AlignmentResult, AlignmentSettings
+from ..mrml.feature_stability import StabilityJob
 from ..mrml.features import FeaturesJob, FeaturesResult
 from ..mrml.patient_files import add_image, load_landmarks, load_transform
 from ..mrml.radioresistance import MapJob, MapResult
 from ..mrml.subregions import GTV, GTVNR, GTVR, SubRegionSettings, SubRegionsJob, SubRegionsResult
+from ..size_control import SizeControl, size_control
+from ..stability import PatientStability
 from .patient_inputs import PatientInputs
 from .patient_reading import PatientReader, read_image
 from .texture_options import TextureChoice
 
 Progress = Callable[[str, float], None]
+MOST_REPEATS = 1000
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class MeasurementChoice:
         with_map: also compute the radio-resistance map.
         different_patients: patient IDs differ on purpose.
         accept_unreliable: go on with an alignment that is not reliable.
+        compare_levels: measure with gray levels shared by the regions, and with each region's own.
+        n_stability: perturbations of the contours per kind; n_size_control: random divisions; 0 for none.
     """
 
     texture: TextureChoice = field(default_factory=TextureChoice)
@@ -36,6 +44,18 @@ class MeasurementChoice:
     with_map: bool = False
     different_patients: bool = False
     accept_unreliable: bool = False
+    compare_levels: bool = False
+    n_stability: int = 0
+    n_size_control: int = 0
+
+    def __post_init__(self):
+        for option, n in (("--stability", self.n_stability), ("--size-control", self.n_size_control)):
+            if not 0 <= n <= MOST_REPEATS:
+                raise InputError(f"{option} goes from 0 to {MOST_REPEATS}, found {n}")
+        if not all(math.isfinite(size) and size > 0 for size in self.region_size_mm):
+            raise InputError("the size of the volume to align must be positive", remedy="Give mm, as in 120,120,110")
+        if not (math.isfinite(self.minimum_island_mm3) and self.minimum_island_mm3 >= 0):
+            raise InputError("--smallest-island must not be negative", remedy="Give mm3")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +70,8 @@ class PatientMeasurement:
     subregions: SubRegionsResult
     features: FeaturesResult
     map: MapResult | None
+    stability: PatientStability | None
+    size_control: SizeControl | None
     warnings: tuple[str, ...]
 
 
@@ -95,17 +117,47 @@ def measure_patient(
         transform=alignment.outputs.transform if alignment else None,
         dose=dose,
     )
-    subregions = _finished(job, "Dividing", (0.6, 0.7), progress, check)
+    subregions = _finished(job, "Dividing", (0.6, 0.64), progress, check)
     segmentation = subregions.outputs.segmentation
     regions = {
         name: (segmentation, segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)) for name in (GTVR, GTVNR)
     }
-    job = FeaturesJob(pre_node, regions, choice.texture.settings())
-    features = _finished(job, "Measuring texture", (0.7, 0.85), progress, check)
-    found_map = None
+    settings = choice.texture.settings()
+    job = FeaturesJob(pre_node, regions, settings, compare_levels=choice.compare_levels)
+    features = _finished(job, "Measuring texture", (0.64, 0.7), progress, check)
+    found_map = stability = controlled = None
     if choice.with_map:
-        found_map = _finished(MapJob(pre_node, gtv), "Mapping", (0.85, 1.0), progress, check)
-    return PatientMeasurement(inputs, alignment, subregions, features, found_map, reader.finish())
+        found_map = _finished(MapJob(pre_node, gtv), "Mapping", (0.7, 0.75), progress, check)
+    if choice.n_stability:
+        job = StabilityJob(pre_node, segmentation, settings, n=choice.n_stability, seed=choice.seed)
+        stability = _finished(job, "Perturbing contours", (0.75, 0.9), progress, check).stability
+    if choice.n_size_control:
+        controlled = _size_control(features, settings, choice, progress, check)
+    return PatientMeasurement(
+        inputs, alignment, subregions, features, found_map, stability, controlled, reader.finish()
+    )
+
+
+def _size_control(features: FeaturesResult, settings, choice: MeasurementChoice, progress, check) -> SizeControl:
+    image, masks = features.image, features.masks
+    steps = steps_of(
+        lambda report: size_control(
+            image.array,
+            masks[GTVR] | masks[GTVNR],
+            masks[GTVR],
+            image.spacing_mm_kji,
+            settings,
+            n=choice.n_size_control,
+            seed=choice.seed,
+            progress=report,
+        )
+    )
+    while True:
+        try:
+            progress("Dividing at random", 0.9 + 0.1 * next(steps))
+            check()
+        except StopIteration as stop:
+            return stop.value
 
 
 def _unreliable(reasons, inputs: PatientInputs) -> InputError:

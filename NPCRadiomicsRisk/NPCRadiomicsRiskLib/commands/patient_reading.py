@@ -1,4 +1,4 @@
-"""Reading one patient's images, contours and dose into the scene, each into the frame of the image that it belongs to."""
+"""Reading one patient's images, contours and dose into the scene, each into the frame of the image it belongs to."""
 
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from ..readers.images import Volume, check_same_patient, read_volume
 from ..readers.rtdose import read_dose
 from ..readers.rtstruct import RtStructures, Structure, rasterized, read_structures
 from ..readers.spatial_registration import SpatialRegistration, read_registration
+
+TRANSFORM_ENDINGS = (".tfm", ".txt", ".h5", ".hdf5", ".mat", ".xfm")  # of ITK; all else is a DICOM registration
 
 
 def read_image(path: Path) -> Volume:
@@ -47,7 +49,7 @@ class PatientReader:
         self._transform_used = False
         if plan_transform is None:
             return
-        if plan_transform.is_dir() or modality_of(plan_transform) == "REG":
+        if plan_transform.suffix.lower() not in TRANSFORM_ENDINGS:
             self._registration = read_registration(plan_transform)
             self.warnings += self._registration.warnings
             self._check_patient(self._registration.patient_fingerprint, "the registration of the plan", pre)

@@ -36,6 +36,7 @@ NAMES = (
     "feature_table.csv",
     "histograms.csv",
     "stability.csv",
+    "size_control.csv",
     "subregions.seg.nrrd",
     "transform.tfm",
     "radioresistance.nii.gz",
@@ -112,6 +113,14 @@ def command(
             metavar="N", help="Also measure N perturbed versions of the contours per kind.", rich_help_panel=OUTPUT
         ),
     ] = 0,
+    size_control: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Also measure N random divisions of GTV into parts of these sizes: what size alone does. 0: none.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = 10,
     with_map: Annotated[
         bool, typer.Option("--map", help="Also the radio-resistance map (exploratory).", rich_help_panel=OUTPUT)
     ] = False,
@@ -141,8 +150,6 @@ def command(
         prescription_gy=prescription_gy,
     )
     inputs.check()
-    if stability < 0:
-        raise InputError(f"--stability must not be negative, found {stability}")
     options = {
         "texture": TextureChoice(
             resampling=resampling.value,
@@ -160,8 +167,11 @@ def command(
         "with_map": with_map,
         "different_patients": allow_different_patients,
         "accept_unreliable": accept_unreliable_alignment,
+        "compare_levels": True,
+        "n_stability": stability,
+        "n_size_control": size_control,
     }
-    summary, lines = _run(inputs, options, output, context.obj.interruption, stability, force=force, quiet=quiet)
+    summary, lines = _run(inputs, options, output, context.obj.interruption, force=force, quiet=quiet)
     if as_json:
         print_result(json.dumps(summary, indent=2, allow_nan=False))
     elif not quiet:
@@ -183,7 +193,6 @@ def _run(
     options: dict,
     output: Path,
     interruption: Interruption,
-    stability: int,
     *,
     force: bool,
     quiet: bool,
@@ -191,19 +200,20 @@ def _run(
     """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
     from NPCResponseLib.commands.staged_output import StagedOutput
 
+    load_modules(interruption, "commands.subregions_results", package="NPCRadiomicsRiskLib")
+    from .patient_measurement import MeasurementChoice, measure_patient
+    from .subregions_results import write_results
+
+    choice = MeasurementChoice(**options)
+    choice.texture.settings()  # refuses what makes no sense before anything slow
     with (
         StagedOutput(output, NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
         progress_bar(quiet=quiet) as progress,
     ):
         progress("Starting", 0.0)
         start_scene(interruption)
-        load_modules(interruption, "commands.subregions_results", package="NPCRadiomicsRiskLib")
-        from .patient_measurement import MeasurementChoice, measure_patient
-        from .subregions_results import write_results
-
-        choice = MeasurementChoice(**options)
         measured = measure_patient(inputs, choice, lambda doing, part: progress(doing, 0.7 * part), interruption.check)
-        results = write_results(measured, choice, stability, staged.folder, progress, interruption)
+        results = write_results(measured, choice, staged.folder, progress, interruption)
         progress("Finishing", 1.0)
         paths = staged.commit()
     summary = {**results.summary, "output_directory": str(staged.output)}

@@ -7,13 +7,11 @@ from NPCResponseLib.commands.results import Results, json_safe
 from NPCResponseLib.mrml import files
 from NPCResponseLib.report.provenance import NameCloak, Provenance, input_record
 
-from ..background import steps_of
 from ..mrml.alignment import quality_rows
 from ..mrml.features import feature_columns, histogram_columns
 from ..mrml.patient_files import write_linear_transform
 from ..mrml.subregions import GTVNR, GTVR, subregion_rows
 from ..report.subregions_report import SubRegionsReport, write_report
-from ..stability import PatientStability, feature_stability
 from ..texture.panel47 import PUBLISHED_SIGNIFICANT
 from .feature_rows import rows_of, write_columns, write_rows
 from .patient_measurement import MeasurementChoice, PatientMeasurement
@@ -21,12 +19,12 @@ from .subregions import INDEX_NAME
 
 
 def write_results(
-    measured: PatientMeasurement, choice: MeasurementChoice, n_perturbed: int, folder: Path, progress, interruption
+    measured: PatientMeasurement, choice: MeasurementChoice, folder: Path, progress, interruption
 ) -> Results:
     """Write every file into a (staging) folder."""
     features = measured.features
     write_rows(rows_of(measured.inputs.patient, features.features), folder / "features.csv")
-    write_columns(feature_columns(features.features), folder / "feature_table.csv")
+    write_columns(table_columns(measured), folder / "feature_table.csv")
     write_columns(histogram_columns(features.edges, features.densities), folder / "histograms.csv")
     files.save_node(measured.subregions.outputs.segmentation, folder / "subregions.seg.nrrd")
     if measured.alignment is not None:
@@ -34,13 +32,13 @@ def write_results(
     if measured.map is not None:
         files.save_node(measured.map.outputs.map, folder / "radioresistance.nii.gz")
         files.save_node(measured.map.outputs.segmentation, folder / "boost.seg.nrrd")
-    stability = None
-    if n_perturbed:
-        progress("Perturbing contours", 0.72)
-        stability = _stability(measured, choice, n_perturbed, progress, interruption)
-        write_columns(stability.columns(), folder / "stability.csv")
+    if measured.stability is not None:
+        write_columns(measured.stability.columns(), folder / "stability.csv")
+    if measured.size_control is not None:
+        write_columns(measured.size_control.columns(), folder / "size_control.csv")
+    interruption.check()
     progress("Writing the report", 0.85)
-    report = build_report(measured, choice, stability)
+    report = build_report(measured, choice)
     write_report(report, folder / "report.html")
     interruption.check()
     progress("Writing the scene", 0.92)
@@ -52,38 +50,28 @@ def write_results(
     return Results(summary, lines_for_people(report))
 
 
-def _stability(measured, choice, n_perturbed: int, progress, interruption) -> PatientStability:
-    """Perturbed contours on the pre-treatment image's grid."""
-    image, masks = measured.features.image, measured.features.masks
-    steps = steps_of(
-        lambda told: feature_stability(
-            image.array,
-            masks[GTVR] | masks[GTVNR],
-            masks[GTVR],
-            image.spacing_mm_kji,
-            choice.texture.settings(),
-            n=n_perturbed,
-            seed=choice.seed,
-            progress=told,
-        )
-    )
-    while True:
-        try:
-            progress("Perturbing contours", 0.72 + 0.12 * next(steps))
-            interruption.check()
-        except StopIteration as stop:
-            return stop.value
+def table_columns(measured: PatientMeasurement) -> dict[str, list]:
+    """The table of the panel, with the excess over random divisions behind the difference if that was computed."""
+    features = measured.features
+    columns = feature_columns(features.features, features.compared)
+    if measured.size_control is None:
+        return columns
+    controlled = measured.size_control.columns()
+    added = {"Random parts of these sizes": controlled["expected"], "Excess over random parts": controlled["excess"]}
+    merged: dict[str, list] = {}
+    for title, values in columns.items():
+        merged[title] = values
+        if title == "GTVr - GTVnr":
+            merged |= added
+    return merged
 
 
-def build_report(
-    measured: PatientMeasurement, choice: MeasurementChoice, stability: PatientStability | None
-) -> SubRegionsReport:
+def build_report(measured: PatientMeasurement, choice: MeasurementChoice) -> SubRegionsReport:
     """With names of files taken out."""
     labeled = measured.inputs.labeled_paths()
     records = [input_record(path, label) for label, path in labeled]
     return SubRegionsReport(
         measured=measured,
-        stability=stability,
         provenance=Provenance.now(parameters(choice), records),
         title=measured.inputs.patient,
         cloak=NameCloak([(path, label) for label, path in labeled]),
@@ -97,6 +85,8 @@ def parameters(choice: MeasurementChoice) -> list[tuple[str, str]]:
         ("--smallest-island", f"{choice.minimum_island_mm3:g}"),
         ("--seed", str(choice.seed)),
         *choice.texture.parameters(),
+        ("--stability", str(choice.n_stability)),
+        ("--size-control", str(choice.n_size_control)),
     ]
     flags = (
         ("--map", choice.with_map),
@@ -145,6 +135,16 @@ def summarize(report: SubRegionsReport) -> dict:
             "features": {region: each.values for region, each in measured.features.features.items()},
             "refused": {region: each.refused for region, each in measured.features.features.items()},
             "n_voxels": {region: each.n_voxels for region, each in measured.features.features.items()},
+            "features_with_other_levels": None
+            if measured.features.compared is None
+            else {region: each.values for region, each in measured.features.compared.items()},
+            "size_control": None
+            if measured.size_control is None
+            else {
+                "n": len(measured.size_control.divided),
+                "method": measured.size_control.method,
+                "excess": {each.name: each.excess for each in measured.size_control.features},
+            },
             "texture_settings": vars(measured.features.settings),
             "warnings": report.unique_warnings(),
             "inputs": [

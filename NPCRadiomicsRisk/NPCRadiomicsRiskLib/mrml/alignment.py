@@ -114,7 +114,8 @@ class AlignmentJob:
         if fixed is moving:
             raise InputError("both scans are the same volume", remedy="Choose two")
         if not settings.different_patients:
-            check_one_patient({"the pre-treatment scan": [fixed], "the recurrence scan": [moving]})
+            drawn = [region[0]] if isinstance(region, tuple) else []
+            check_one_patient({"the pre-treatment scan": [fixed, *drawn], "the recurrence scan": [moving]})
         below = given_transform if given_transform is not None else shown_under
         if is_under(fixed, below):
             raise InputError(

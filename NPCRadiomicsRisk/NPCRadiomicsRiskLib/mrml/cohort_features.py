@@ -81,14 +81,19 @@ def row_of(patient: str, region: str, found: RegionFeatures) -> dict[str, str]:
 
 
 def rows_of(node) -> list[dict[str, str]]:
-    """Every row of a table node as text."""
-    table = node.GetTable()
+    """Every row of a table node as text, numbers with all their digits; none of a table without columns."""
     names = column_names(node)
-    columns = [table.GetColumnByName(name) for name in names]
+    columns = patients_of(node).columns if names else {}
     return [
-        {name: column.GetVariantValue(n).ToString() for name, column in zip(names, columns, strict=True)}
-        for n in range(table.GetNumberOfRows())
+        {name: _exact(cell) for name, cell in zip(names, cells, strict=True)}
+        for cells in zip(*(columns[name] for name in names), strict=True)
     ]
+
+
+def _exact(cell) -> str:
+    if isinstance(cell, float):
+        return "" if np.isnan(cell) else repr(cell).removesuffix(".0")
+    return str(cell)
 
 
 def n_patients(node) -> int:

@@ -9,6 +9,7 @@ import slicer.util
 
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.mrml import volumes
+from NPCResponseLib.mrml.assessment_nodes import check_one_patient
 from NPCResponseLib.mrml.hierarchy import place_beside
 from NPCResponseLib.mrml.result_nodes import check_outputs, removed_on_failure
 from NPCResponseLib.mrml.segments import segment_mask
@@ -57,13 +58,18 @@ class MapJob:
         volume: the pre-treatment scan.
         tumor: (segmentation node, segment ID): the GTV.
         radius_mm: half-width of the neighborhoods, rounded to voxels along each axis; None for the default.
+        different_patients: the nodes' patient IDs differ on purpose.
         options: keyword arguments of :func:`NPCRadiomicsRiskLib.radioresistance.radioresistance_map`.
 
     Raises:
         InputError: anything that cannot be used; the sentence says what, where and what to do.
     """
 
-    def __init__(self, volume, tumor: tuple, *, radius_mm: float | None = None, **options):
+    def __init__(
+        self, volume, tumor: tuple, *, radius_mm: float | None = None, different_patients: bool = False, **options
+    ):
+        if not different_patients:
+            check_one_patient({"the scan": [volume], "the segmentation": [tumor[0]]})
         self._image, self._volume, self._options = read_image(volume), volume, options
         if radius_mm is not None:
             self._options |= {"radius_voxels": radius_of_mm(radius_mm, self._image.spacing_mm_kji)}

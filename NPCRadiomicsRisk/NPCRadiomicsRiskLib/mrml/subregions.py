@@ -106,7 +106,8 @@ class SubRegionsJob:
         if gtv[0] is gtvr[0] and gtv[1] == gtvr[1]:
             raise InputError("GTV and GTVr are the same segment", remedy="Choose the recurrence's segment for GTVr")
         if not settings.different_patients:
-            check_one_patient({"GTV": [gtv[0]], "GTVr": [gtvr[0]]})
+            others = {"the dose": [dose]} if dose is not None else {}
+            check_one_patient({"GTV": [gtv[0]], "GTVr": [gtvr[0]], **others})
         if dose is not None and not settings.prescription_gy:
             raise InputError("the prescribed dose is not known", remedy="Give it in Gy")
         self._inputs = [gtv[0], gtvr[0], *([dose] if dose is not None else [])]
@@ -233,7 +234,8 @@ def write_subregions(regions: SubRegions, ijk_to_world: np.ndarray, name: str, n
 
     Segments are changed through Slicer's own functions, within one undo state, so that the Segment Editor can undo.
     """
-    if node is None:
+    is_new = node is None
+    if is_new:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", slicer.mrmlScene.GenerateUniqueName(name))
         node.CreateDefaultDisplayNodes()
         place_beside(node, sibling)
@@ -251,6 +253,8 @@ def write_subregions(regions: SubRegions, ijk_to_world: np.ndarray, name: str, n
                 _replace_segment(node, key, masks.get(key), grid)
     finally:
         slicer.mrmlScene.RemoveNode(grid)
+    if is_new:
+        node.GetDisplayNode().SetSegmentOpacity2DFill(GTV, 0.0)  # an outline: GTVr and GTVnr fill it
     return node
 
 

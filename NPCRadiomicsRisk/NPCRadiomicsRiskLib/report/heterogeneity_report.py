@@ -9,6 +9,8 @@ from NPCResponseLib.report import html
 from NPCResponseLib.report.figure_parts import report_style, svg_data_uri
 from NPCResponseLib.report.provenance import Provenance
 
+from ..cohort_size_control import CohortSizeControl
+from ..cohort_stability import CohortStability
 from ..heterogeneity import FeatureComparison, HeterogeneityAnalysis
 from ..heterogeneity_tables import NotedTable
 from . import heterogeneity_text as text
@@ -25,6 +27,9 @@ class HeterogeneityReport:
         failures: patient and why it could not be measured.
         patient_warnings: patient and sentence.
         settings: of the texture panel; None if features were read from a table.
+        size_control: of the same patients; None if there is none, as for features from a table.
+        stability: under perturbed contours; None if it was not asked for.
+        remarks: more warnings.
     """
 
     analysis: HeterogeneityAnalysis
@@ -34,7 +39,19 @@ class HeterogeneityReport:
     patient_warnings: Sequence[tuple[str, str]]
     settings: object
     provenance: Provenance
+    size_control: CohortSizeControl | None = None
+    stability: CohortStability | None = None
+    remarks: Sequence[str] = ()
     title: str = ""
+
+    def verdict(self) -> list[str]:
+        """What was found, in sentences."""
+        return text.verdict(self.analysis) + text.size_verdict(self.analysis, self.size_control)
+
+    def warnings(self) -> list[str]:
+        """Every sentence about the whole cohort."""
+        failed = [f"{patient} was not measured: {reason}" for patient, reason in self.failures]
+        return [*failed, *self.remarks, *self.analysis.warnings]
 
 
 def render(report: HeterogeneityReport) -> str:
@@ -47,16 +64,17 @@ def render(report: HeterogeneityReport) -> str:
         folder=TEMPLATE_FOLDER,
         report=report,
         analysis=analysis,
-        verdict=text.verdict(analysis),
+        verdict=report.verdict(),
         rows=[row_of(each) for each in analysis.features],
         figures=pictures,
         components=_noted(report.tables, "components"),
         missing=_noted(report.tables, "missing"),
-        warnings=[*(f"{patient} was not measured: {reason}" for patient, reason in report.failures),
-                  *analysis.warnings],
-        methods=text.methods(analysis, report.settings),
+        warnings=report.warnings(),
+        beyond_rows=beyond_rows(report.size_control) if report.size_control else [],
+        stability_rows=stability_rows(report) if report.stability else [],
+        methods=text.methods(analysis, report.settings, report.size_control, report.stability),
         assumptions=text.assumptions(),
-    )  # fmt: skip
+    )
 
 
 def write_report(report: HeterogeneityReport, path: Path) -> None:
@@ -79,6 +97,51 @@ def row_of(each: FeatureComparison) -> dict:
         "published": "" if each.published is None else ("same" if each.direction_agrees else "opposite"),
         "significant": each.significant,
     }
+
+
+def beyond_rows(found: CohortSizeControl) -> list[dict]:
+    """Significant and published features: what random parts of the same sizes give, and what is beyond."""
+    stays = set(found.beyond_size)
+    rows = []
+    for each in found.excess.features:
+        difference = found.differences.feature(each.name)
+        if not (difference.significant or difference.published) or each.difference is None:
+            continue
+        rows.append(
+            {
+                "name": each.name.replace("_", " "),
+                "difference": _unbroken(f"{each.recurrent.mean:.3g}"),
+                "expected": _unbroken(f"{each.nonrecurrent.mean:.3g}"),
+                "excess": _pair(each.difference.mean, each.difference.sd),
+                "effect": "–" if each.effect_size is None else f"{each.effect_size.value:.2f}",
+                "adjusted": _unbroken(p_text(each.p_adjusted)),
+                "significant": difference.significant,
+                "stays": each.name in stays,
+            }
+        )
+    return rows
+
+
+def stability_rows(report: HeterogeneityReport) -> list[dict]:
+    """Significant and published features under perturbed contours; all are in the file."""
+    rows = []
+    for each in report.stability.features:
+        compared = report.analysis.feature(each.name)
+        if not (compared.significant or compared.published):
+            continue
+        share = each.share_significant
+        rows.append(
+            {
+                "name": each.name.replace("_", " "),
+                "icc": "–" if each.difference is None else f"{each.difference.value:.2f}{_range(each.difference)}",
+                "grade": "–" if each.difference is None else each.difference.grade_of_low or "–",
+                "quantization": "–" if each.quantization is None else f"{each.quantization.value:.2f}",
+                "same_sign": f"{each.n_same_sign} of {each.n + each.n_without}",
+                "share": "–" if share is None else f"{100 * share:.0f} %",
+                "significant": compared.significant,
+            }
+        )
+    return rows
 
 
 def _unbroken(text: str) -> str:

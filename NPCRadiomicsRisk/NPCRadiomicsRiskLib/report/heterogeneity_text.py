@@ -10,13 +10,12 @@ CORRECTIONS = {"bonferroni": "Bonferroni's", "holm": "Holm's", "bh": "Benjamini 
 
 def verdict(analysis) -> list[str]:
     """What was found, in sentences."""
-    names = ", ".join(name.replace("_", " ") for name in analysis.significant[:MOST_NAMES])
-    if len(analysis.significant) > MOST_NAMES:
-        names += f" and {len(analysis.significant) - MOST_NAMES} more"
-    found = f"{len(analysis.significant)} of {len(analysis.features)} features differ significantly"
+    n = len(analysis.significant)
+    names = f": {named(analysis.significant)}" if n else ""
     sentences = [
-        f"{found} between GTVr and GTVnr in {analysis.n} patients (p < {analysis.alpha:g} after "
-        f"{CORRECTIONS[analysis.correction]} correction){': ' + names if names else ''}."
+        f"{n if n else 'None'} of {len(analysis.features)} features differ{'s' if n == 1 else ''} significantly between "
+        f"GTVr and GTVnr in {analysis.n} patients (p < {analysis.alpha:g} after {CORRECTIONS[analysis.correction]} "
+        f"correction){names}."
     ]
     published = [each for each in analysis.features if each.published is not None]
     if published:
@@ -29,7 +28,37 @@ def verdict(analysis) -> list[str]:
     return sentences
 
 
-def methods(analysis, settings) -> Citing:
+def size_verdict(analysis, size_control) -> list[str]:
+    """Whether size alone may explain it, in sentences."""
+    if size_control is None:
+        return [
+            "Whether that exceeds what the sizes of the regions give by themselves was not examined; it takes the images "
+            "(a manifest) and --size-control."
+        ]
+    if not analysis.significant:
+        return []
+    stays, alone = size_control.beyond_size, size_control.size_alone
+    sentences = [
+        f"{len(stays) or 'None'} of these {len(analysis.significant)} stay significant beyond size, compared with "
+        f"{size_control.n_divisions} random divisions of each tumor into parts of the same sizes."
+    ]
+    if alone:
+        sentences.append(f"The size of the regions alone may explain {named(alone)}.")
+    published = [each.name for each in analysis.features if each.published is not None]
+    if published:
+        n = len(set(published) & set(stays))
+        sentences.append(f"Of the {len(published)} features of the publication {n or 'none'} differ{'s' if n == 1 else ''} "
+                         "beyond size here.")  # fmt: skip
+    return sentences
+
+
+def named(features) -> str:
+    """Some of them by name."""
+    names = ", ".join(name.replace("_", " ") for name in features[:MOST_NAMES])
+    return names + (f" and {len(features) - MOST_NAMES} more" if len(features) > MOST_NAMES else "")
+
+
+def methods(analysis, settings, size_control=None, stability=None) -> Citing:
     """How the numbers came about, fit to be pasted into a paper."""
     paragraphs = [
         "The part of each tumor that recurred (GTVr) was compared with the rest (GTVnr = GTV - GTVr) {akram2020}. "
@@ -37,6 +66,15 @@ def methods(analysis, settings) -> Citing:
     ]
     if settings is not None:
         paragraphs.insert(0, texture_sentence(settings))
+    if size_control is not None:
+        paragraphs.append(
+            f"Size control, beyond the publication: each tumor was also divided {size_control.n_divisions} times by "
+            "planes of random direction into parts with as many voxels as GTVr and GTVnr. The mean difference between "
+            "such parts was subtracted from GTVr - GTVnr of that patient, and this excess was compared with 0 by the "
+            "same path and correction."
+        )
+    if stability is not None:
+        paragraphs.append("Stability, beyond the publication: " + " ".join(stability.method))
     return Citing.of(paragraphs)
 
 

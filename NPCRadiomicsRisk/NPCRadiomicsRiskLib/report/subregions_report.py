@@ -43,21 +43,18 @@ class SubRegionsReport:
     """What one report shows.
 
     Attributes:
-        measured: a ``PatientMeasurement``: alignment, subregions, features, map, warnings.
-        stability: of the features under perturbed contours; None if it was not asked for.
+        measured: a ``PatientMeasurement``: alignment, subregions, features, map, stability, size_control, warnings.
         title: the user's label of the patient.
         cloak: applied to every text that another layer wrote, to take file names out.
     """
 
     measured: object
-    stability: object
     provenance: Provenance
     title: str = ""
     cloak: Callable[[str], str] = str
 
     def unique_warnings(self) -> list[str]:
-        every = [*warnings_of(self.measured), *(self.stability.warnings if self.stability else ())]
-        return [self.cloak(warning) for warning in dict.fromkeys(every)]
+        return [self.cloak(warning) for warning in warnings_of(self.measured)]
 
 
 def render(report: SubRegionsReport) -> str:
@@ -77,7 +74,7 @@ def render(report: SubRegionsReport) -> str:
         quality=[(what, report.cloak(value)) for what, value in quality_rows(alignment)] if alignment else [],
         regions=[row for row in subregion_rows(measured.subregions) if row[0] != "Note"],
         families=family_rows(measured.features.features),
-        stability=report.stability.rows() if report.stability else [],
+        stability=measured.stability.rows() if measured.stability else [],
         warnings=report.unique_warnings(),
         methods=text.methods(measured),
         assumptions=text.assumptions(measured),

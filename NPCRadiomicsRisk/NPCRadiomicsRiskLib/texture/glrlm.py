@@ -31,9 +31,7 @@ def run_length_matrices(levels: RegionLevels, *, weighted: bool) -> list[Matrix]
             lengths.append(np.full(len(key), number + 1))
             weights.append(weight * counts)
     region, level = levels.region_and_level(np.concatenate(keys))
-    return sparse(
-        region, level, np.concatenate(lengths), np.concatenate(weights), levels.n_regions, levels.n_levels
-    )
+    return sparse(region, level, np.concatenate(lengths), np.concatenate(weights), levels.n_regions, levels.n_levels)
 
 
 def _counted(keys: np.ndarray, n_keys: int) -> tuple[np.ndarray, np.ndarray]:

@@ -296,12 +296,16 @@ def _matrices(prepared, levels, settings: TextureSettings, tell) -> dict[str, Re
 
 
 def _disjoint_groups(prepared: Mapping[str, PreparedRegion]) -> list[list[str]]:
-    """Regions that can share passes: on one grid, without a voxel in common."""
+    """Regions that can share passes: on one grid, without a voxel in common.
+
+    A region within one slice has runs in 4 directions and not in 13, whatever the others are: it goes alone.
+    """
     groups: list[tuple[list[str], np.ndarray]] = []
+    flat = {name: np.count_nonzero(region.mask.any(axis=(1, 2))) == 1 for name, region in prepared.items()}
     for name, region in prepared.items():
         for names, taken in groups:
-            same_grid = prepared[names[0]].image is region.image
-            if same_grid and not (taken & region.mask).any():
+            shares = prepared[names[0]].image is region.image and not (flat[name] or flat[names[0]])
+            if shares and not (taken & region.mask).any():
                 names.append(name)
                 taken |= region.mask
                 break

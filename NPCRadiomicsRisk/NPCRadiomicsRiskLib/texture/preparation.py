@@ -86,6 +86,8 @@ def _without_outliers(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     if len(values) < 2:
         return mask
     mean, sd = values.mean(), values.std(ddof=1)
+    if not sd > 0:  # the mean of equal values may differ from them in its last digit
+        return mask
     kept = mask.copy()
     kept[mask] = (values >= mean - OUTLIER_SDS * sd) & (values <= mean + OUTLIER_SDS * sd)
     return kept

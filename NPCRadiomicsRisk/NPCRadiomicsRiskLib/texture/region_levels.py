@@ -31,7 +31,8 @@ class RegionLevels:
         """From the levels (n voxels of the mask) and the mask (KJI) of each region, which must not overlap.
 
         Args:
-            dimensions: 2 for neighbors within a slice only. A single slice has no others.
+            dimensions: 2 for neighbors within a slice only. Where all regions together lie in a single slice there
+                are no others.
         """
         box = _box_of(masks)
         shape = tuple(s.stop - s.start + 2 for s in box)

@@ -34,7 +34,7 @@ class AlignSection(PanelSection):
         self.runningText = _("Aligning the scans…")
         self.failedText = _("The scans could not be aligned: {error}. Details are in the error log.")
         self._isBlinking = self._isInFront = False
-        self._shownOpacity = None
+        self._lastFade: float | None = None
         self._landmarkObservers, self._observed = VTKObservationMixin(), []
         self.connectButton(ui.alignMarkPreButton, self.onMarkPre)
         self.connectButton(ui.alignMarkRecurrenceButton, self.onMarkRecurrence)
@@ -44,7 +44,7 @@ class AlignSection(PanelSection):
 
     def setParameterNode(self, parameterNode) -> None:
         self.stopBlinking()
-        self._shownOpacity = None
+        self._lastFade = None
         self._followLandmarks([])
         super().setParameterNode(parameterNode)
 
@@ -142,14 +142,13 @@ class AlignSection(PanelSection):
         if values.preVolume is None or values.alignAligned is None:
             return
         showLayers(values.preVolume, values.alignAligned, values.alignFade, list(values.alignFocusRas))
-        self._shownOpacity = values.alignFade
 
     def _fade(self) -> None:
         """Views that show the aligned copy follow the slider."""
-        values = self._parameters.values
-        if not self._isBlinking and self._shownOpacity not in (None, values.alignFade):
-            setOpacity(values.alignAligned, values.alignFade)
-            self._shownOpacity = values.alignFade
+        fade = self._parameters.values.alignFade
+        if self._lastFade not in (None, fade) and not self._isBlinking:
+            setOpacity(self._parameters.values.alignAligned, fade)
+        self._lastFade = fade
 
     def onBlink(self, *_unused) -> None:
         if self._isBlinking or self._parameters is None:

@@ -91,6 +91,7 @@ class MapParameters(SectionParameters):
             values.preVolume,
             (values.gtvSegmentation, values.gtvSegmentId),
             radius_mm=values.mapRadiusMm or None,
+            different_patients=values.differentPatients,
             n_levels=settings.get("n_levels", values.mapLevels),
             quantization=settings.get("quantization", "lloyd"),
             model=model,

@@ -14,6 +14,7 @@ BENCHMARKS = (
     "statistics_coverage",
     "patient_coverage",
     "virtual_cohort",
+    "texture_speed",
     "local_texture_speed",
     "subregion_cohort",
     "alignment_accuracy",

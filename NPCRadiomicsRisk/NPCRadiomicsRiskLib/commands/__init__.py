@@ -2,7 +2,7 @@
 
 from NPCResponseLib.commands.program import Program
 
-from . import features, heterogeneity, phantom, subregions
+from . import features, heterogeneity, phantom, subregions, train_map
 
 _program = Program(
     "npc-radiomics",
@@ -17,6 +17,7 @@ _program = Program(
 _program.add("subregions", subregions)
 _program.add("heterogeneity", heterogeneity)
 _program.add("features", features)
+_program.add("train-map", train_map)
 _program.add("phantom", phantom)
 
 run = _program.run

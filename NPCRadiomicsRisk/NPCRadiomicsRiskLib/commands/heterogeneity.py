@@ -122,6 +122,8 @@ def command(
         raise InputError(f"--alpha must lie between 0 and 1, found {alpha:g}")
     if jobs < 0:
         raise InputError(f"--jobs must not be negative, found {jobs}")
+    if keep is not None and keep.exists() and not keep.is_dir():
+        raise InputError("--keep needs a folder", where=str(keep), remedy="Name a folder; it is made if need be")
     options = {
         "texture": TextureChoice(
             resampling=resampling.value,

@@ -14,6 +14,7 @@ from ..mrml.features import FeaturesJob, FeaturesResult
 from ..mrml.patient_files import add_image, load_landmarks, load_transform
 from ..mrml.radioresistance import MapJob, MapResult
 from ..mrml.subregions import GTV, GTVNR, GTVR, SubRegionSettings, SubRegionsJob, SubRegionsResult
+from ..radioresistance import LocalModel
 from ..size_control import SizeControl, size_control
 from ..stability import PatientStability
 from .patient_inputs import PatientInputs
@@ -30,7 +31,7 @@ class MeasurementChoice:
 
     Attributes:
         region_size_mm: of the volume of interest, around the middle of GTV.
-        with_map: also compute the radio-resistance map.
+        with_map: also compute the radio-resistance map; map_model: content of a model file for it, or None.
         different_patients: patient IDs differ on purpose.
         accept_unreliable: go on with an alignment that is not reliable.
         compare_levels: measure with gray levels shared by the regions, and with each region's own.
@@ -42,6 +43,7 @@ class MeasurementChoice:
     region_size_mm: tuple[float, float, float] = (120.0, 120.0, 110.0)
     seed: int = 0
     with_map: bool = False
+    map_model: dict | None = None
     different_patients: bool = False
     accept_unreliable: bool = False
     compare_levels: bool = False
@@ -127,7 +129,8 @@ def measure_patient(
     features = _finished(job, "Measuring texture", (0.64, 0.7), progress, check)
     found_map = stability = controlled = None
     if choice.with_map:
-        found_map = _finished(MapJob(pre_node, gtv), "Mapping", (0.7, 0.75), progress, check)
+        model = None if choice.map_model is None else LocalModel.from_dict(choice.map_model)
+        found_map = _finished(MapJob(pre_node, gtv, model=model), "Mapping", (0.7, 0.75), progress, check)
     if choice.n_stability:
         job = StabilityJob(pre_node, segmentation, settings, n=choice.n_stability, seed=choice.seed)
         stability = _finished(job, "Perturbing contours", (0.75, 0.9), progress, check).stability

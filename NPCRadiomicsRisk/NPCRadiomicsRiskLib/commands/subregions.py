@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from NPCResponseLib.commands.interruption import Interruption
-from NPCResponseLib.commands.options import load_modules, parse_numbers
+from NPCResponseLib.commands.options import check_paths, load_modules, parse_numbers
 from NPCResponseLib.commands.progress import print_result, progress_bar
 from NPCResponseLib.errors import InputError
 
@@ -124,6 +124,15 @@ def command(
     with_map: Annotated[
         bool, typer.Option("--map", help="Also the radio-resistance map (exploratory).", rich_help_panel=OUTPUT)
     ] = False,
+    map_model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Model of npc-radiomics train-map, instead of the published directions.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace results of an earlier run.", rich_help_panel=OUTPUT),
@@ -164,7 +173,8 @@ def command(
         "minimum_island_mm3": smallest_island,
         "region_size_mm": size_of_region(voi_mm),
         "seed": seed,
-        "with_map": with_map,
+        "with_map": with_map or map_model is not None,
+        "map_model": None if map_model is None else read_model(map_model),
         "different_patients": allow_different_patients,
         "accept_unreliable": accept_unreliable_alignment,
         "compare_levels": True,
@@ -176,6 +186,19 @@ def command(
         print_result(json.dumps(summary, indent=2, allow_nan=False))
     elif not quiet:
         print_result("\n".join(lines))
+
+
+def read_model(path: Path) -> dict:
+    """The content of a model file.
+
+    Raises:
+        InputError: no such file, or no JSON.
+    """
+    check_paths(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise InputError("this is no JSON", where=str(path), remedy="Give a file of npc-radiomics train-map") from None
 
 
 def size_of_region(typed: str) -> tuple[float, float, float]:

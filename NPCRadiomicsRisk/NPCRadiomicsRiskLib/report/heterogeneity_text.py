@@ -13,9 +13,9 @@ def verdict(analysis) -> list[str]:
     n = len(analysis.significant)
     names = f": {named(analysis.significant)}" if n else ""
     sentences = [
-        f"{n if n else 'None'} of {len(analysis.features)} features differ{'s' if n == 1 else ''} significantly between "
-        f"GTVr and GTVnr in {analysis.n} patients (p < {analysis.alpha:g} after {CORRECTIONS[analysis.correction]} "
-        f"correction){names}."
+        f"{n or 'None'} of {len(analysis.features)} features differ{'s' if n == 1 else ''} significantly "
+        f"between GTVr and GTVnr in {analysis.n} patients (p < {analysis.alpha:g} after "
+        f"{CORRECTIONS[analysis.correction]} correction){names}."
     ]
     published = [each for each in analysis.features if each.published is not None]
     if published:
@@ -32,8 +32,8 @@ def size_verdict(analysis, size_control) -> list[str]:
     """Whether size alone may explain it, in sentences."""
     if size_control is None:
         return [
-            "Whether that exceeds what the sizes of the regions give by themselves was not examined; it takes the images "
-            "(a manifest) and --size-control."
+            "Whether that exceeds what the sizes of the regions give by themselves was not examined; it takes the "
+            "images (a manifest) and --size-control."
         ]
     if not analysis.significant:
         return []
@@ -47,8 +47,10 @@ def size_verdict(analysis, size_control) -> list[str]:
     published = [each.name for each in analysis.features if each.published is not None]
     if published:
         n = len(set(published) & set(stays))
-        sentences.append(f"Of the {len(published)} features of the publication {n or 'none'} differ{'s' if n == 1 else ''} "
-                         "beyond size here.")  # fmt: skip
+        sentences.append(
+            f"Of the {len(published)} features of the publication {n or 'none'} differ{'s' if n == 1 else ''} beyond "
+            "size here."
+        )
     return sentences
 
 

@@ -9,6 +9,7 @@ from scipy.stats import binomtest, chi2, norm
 
 from ..errors import InputError
 from .logistic_likelihood import Likelihood, maximize
+from .lowess import lowess
 from .model_data import binary, both_classes, complete, numbers
 from .rank_indices import RankIndices, rank_indices
 from .separation import SeparationKind, find_separation
@@ -255,13 +256,11 @@ def _smooth_curve(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Lowess without robustness steps (Cleveland 1979), the calibration curve of Harrell; rows (p, smoothed) by p."""
     if np.ptp(p) == 0:
         return np.array([[p[0], y.mean()]])
-    from statsmodels.nonparametric.smoothers_lowess import lowess  # here, because Slicer does not ship it
-
     order = np.argsort(p, kind="stable")
-    smooth = lowess(y[order], p[order], frac=SMOOTHING_SPAN, it=0, delta=SMOOTHING_STEP * np.ptp(p), is_sorted=True)
-    known = ~np.isnan(smooth[:, 1])
-    values, first = np.unique(smooth[known, 0], return_index=True)
-    return np.column_stack([values, smooth[known, 1][first]])
+    x = p[order]
+    smooth = lowess(x, y[order], span=SMOOTHING_SPAN, step=SMOOTHING_STEP * np.ptp(p))
+    values, first = np.unique(x, return_index=True)
+    return np.column_stack([values, smooth[first]])
 
 
 def _bins(y: np.ndarray, p: np.ndarray, groups: int, confidence: float) -> tuple[CalibrationBin, ...]:

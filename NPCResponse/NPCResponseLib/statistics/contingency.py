@@ -9,11 +9,13 @@ import numpy as np
 from scipy import special, stats
 
 from ..errors import InputError
+from .exact_odds_ratio import searched_odds_ratio
 from .model_data import categories, missing_cells
 from .samples import check_confidence, percent
 
 LOW_EXPECTED = 5.0  # Cochran 1954: below, the chi-squared distribution is not to be relied on
-MOST_TABLES = 2_000_000  # tables enumerated for Fisher's exact test beyond 2 x 2
+MOST_TABLES = 2_000_000  # kinds of partial tables kept for Fisher's exact test beyond 2 x 2
+SAME_WEIGHT = 1e-9  # logs of probabilities that differ less belong to equally likely tables
 SAME_PROBABILITY = 1 + 1e-7  # tables are as probable as the observed one up to rounding (R's factor)
 
 
@@ -99,12 +101,15 @@ def contingency_test(
     column_names: Sequence[str] = (),
     n_missing: int = 0,
     confidence: float = 0.95,
+    root_tolerance: float | None = None,
 ) -> ContingencyTest:
     """Chi-squared (with and without continuity correction), likelihood ratio and Fisher's exact test of a table.
 
     Args:
         table: counts, (rows, columns), at least 2 x 2.
         report: which test's p value is the reported one. The ASL paper's is Pearson's without correction.
+        root_tolerance: None finds the conditional odds ratio and its limits exactly; ``exact_odds_ratio.R_TOLERANCE``
+            repeats R's root search.
 
     Raises:
         InputError: negative or broken counts, a table smaller than 2 x 2, an empty table, Yates beyond 2 x 2.
@@ -143,7 +148,7 @@ def contingency_test(
         g_test=_likelihood_ratio(counts, expected, freedom),
         fisher_p=fisher,
         odds_ratio=_sample_odds_ratio(counts, confidence) if two_by_two else None,
-        conditional_odds_ratio=_conditional_odds_ratio(counts, confidence) if two_by_two else None,
+        conditional_odds_ratio=_conditional_odds_ratio(counts, confidence, root_tolerance) if two_by_two else None,
         cramers_v=None if pearson.chi2 is None else math.sqrt(pearson.chi2 / (n * (min(rows, columns) - 1))),
         confidence=confidence,
         warnings=_notes(expected, fisher, n_missing),
@@ -255,49 +260,109 @@ def _sample_odds_ratio(counts: np.ndarray, confidence: float) -> OddsRatio:
     return OddsRatio(method, value, math.exp(center - reach), math.exp(center + reach), confidence)
 
 
-def _conditional_odds_ratio(counts: np.ndarray, confidence: float) -> OddsRatio | None:
+def _conditional_odds_ratio(counts: np.ndarray, confidence: float, root_tolerance: float | None) -> OddsRatio | None:
     if (counts.sum(axis=0) == 0).any() or (counts.sum(axis=1) == 0).any():
         return None
+    method = f"conditional maximum likelihood odds ratio, exact {percent(confidence)} interval"
+    if root_tolerance is not None:
+        method += f", root search to {root_tolerance:.2g}"
+        return OddsRatio(method, *searched_odds_ratio(counts, confidence, root_tolerance), confidence)
     result = stats.contingency.odds_ratio(counts, kind="conditional")
     interval = result.confidence_interval(confidence)
-    return OddsRatio(
-        f"conditional maximum likelihood odds ratio, exact {percent(confidence)} interval",
-        float(result.statistic),
-        float(interval.low),
-        float(interval.high),
-        confidence,
-    )
+    return OddsRatio(method, float(result.statistic), float(interval.low), float(interval.high), confidence)
 
 
 def _fisher_p(counts: np.ndarray) -> float | None:
     """Probability of all tables with these margins that are no likelier than the observed one (Freeman & Halton 1951).
 
-    Tables are enumerated cell by cell; None if there are too many.
+    Tables are enumerated column by column. Partial tables that can be completed in the same ways and are as likely are
+    counted together, and those whose completions are all likelier than the observed table, or all not, are not followed
+    (the network of Mehta & Patel 1983, J Am Stat Assoc 78:427). None if there are still too many.
     """
     if counts.shape[0] > counts.shape[1]:
         counts = counts.T
-    row_sums, column_sums = counts.sum(axis=1), counts.sum(axis=0)
-    # One line per partial table: what its rows still lack, and minus the log of the product of its cells' factorials.
-    lacking, weight = row_sums[None, :].copy(), np.zeros(1)
-    for column_sum in column_sums[:-1]:
-        left = np.full(len(weight), column_sum)
-        for row in range(len(row_sums) - 1):
-            rest = lacking[:, row + 1 :].sum(axis=1)
-            low, high = np.maximum(0, left - rest), np.minimum(left, lacking[:, row])
-            choices = high - low + 1
-            if choices.sum() > MOST_TABLES:
-                return None
-            parents = np.repeat(np.arange(len(weight)), choices)
-            cell = low[parents] + np.arange(parents.size) - np.repeat(np.cumsum(choices) - choices, choices)
-            lacking, weight, left = lacking[parents].copy(), weight[parents], left[parents] - cell
-            lacking[:, row] -= cell
-            weight = weight - special.gammaln(cell + 1)
-        lacking[:, -1] -= left
-        weight = weight - special.gammaln(left + 1)
-    weight = weight - special.gammaln(lacking + 1).sum(axis=1)
-    observed = -float(special.gammaln(counts + 1).sum())
-    as_unlikely = weight <= observed + math.log(SAME_PROBABILITY)
-    return min(1.0, float(np.exp(special.logsumexp(weight[as_unlikely]) - special.logsumexp(weight))))
+    row_sums, column_sums = counts.sum(axis=1), np.sort(counts.sum(axis=0))[::-1]
+    limit = math.log(SAME_PROBABILITY) - float(special.gammaln(counts + 1).sum())
+    # One line per kind of partial table: what its rows still lack, minus the log of the product of its cells'
+    # factorials, and how many tables are of that kind.
+    lines = row_sums[None, :], np.zeros(1), np.ones(1)
+    extreme = [-math.inf]
+    for done, column_sum in enumerate(column_sums[:-1], start=1):
+        lines = _with_column(*lines, int(column_sum))
+        if lines is None:
+            return None
+        lacking, weight, many = lines
+        least, most = _completions(lacking, column_sums[done:])
+        extreme.append(_total_of(lacking, weight, many, column_sums[done:], weight + most <= limit))
+        open_ = (weight + least <= limit) & (weight + most > limit)
+        if not open_.any():
+            break
+        lines = lacking[open_], weight[open_], many[open_]
+    everything = _total_of(row_sums[None, :], np.zeros(1), np.ones(1), column_sums, np.array([True]))
+    return min(1.0, float(np.exp(special.logsumexp(extreme) - everything)))
+
+
+def _with_column(
+    lacking: np.ndarray, weight: np.ndarray, many: np.ndarray, column_sum: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The partial tables with one more column, filled in all ways; None if they are too many."""
+    left, last = np.full(len(weight), column_sum), lacking.shape[1] - 1
+    for row in range(last):
+        rest = lacking[:, row + 1 :].sum(axis=1)
+        low, high = np.maximum(0, left - rest), np.minimum(left, lacking[:, row])
+        choices = high - low + 1
+        if choices.sum() > MOST_TABLES:
+            return None
+        parents = np.repeat(np.arange(len(weight)), choices)
+        cell = low[parents] + np.arange(parents.size) - np.repeat(np.cumsum(choices) - choices, choices)
+        lacking, left = lacking[parents].copy(), left[parents] - cell
+        lacking[:, row] -= cell
+        weight, many = weight[parents] - special.gammaln(cell + 1), many[parents]
+        lacking[:, : row + 1].sort(axis=1)  # rows that have this column's cell are interchangeable
+        lacking, left, weight, many = _merged(lacking, left, weight, many)
+    lacking[:, -1] -= left
+    lacking.sort(axis=1)
+    lacking, _, weight, many = _merged(lacking, np.zeros_like(left), weight - special.gammaln(left + 1), many)
+    return lacking, weight, many
+
+
+def _completions(lacking: np.ndarray, column_sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the weight that the missing columns can add: all of a row (column) in one cell, or spread evenly."""
+    rows, columns = lacking.shape[1], column_sums.size
+    if columns == 1:
+        only = -special.gammaln(lacking + 1).sum(axis=1)
+        return only, only
+    least = np.maximum(-special.gammaln(lacking + 1).sum(axis=1), -special.gammaln(column_sums + 1).sum())
+    most = np.minimum(_even(lacking, columns).sum(axis=1), _even(column_sums, rows).sum())
+    return least, most
+
+
+def _even(total: np.ndarray, cells: int) -> np.ndarray:
+    share, more = np.divmod(total, cells)
+    return -(more * special.gammaln(share + 2) + (cells - more) * special.gammaln(share + 1))
+
+
+def _total_of(
+    lacking: np.ndarray, weight: np.ndarray, many: np.ndarray, column_sums: np.ndarray, chosen: np.ndarray
+) -> float:
+    """Log of the summed weights of all completions: n! / (rows! columns!) each, by Vandermonde's identity."""
+    if not chosen.any():
+        return -math.inf
+    each = special.gammaln(column_sums.sum() + 1) - special.gammaln(column_sums + 1).sum()
+    each = weight[chosen] + each - special.gammaln(lacking[chosen] + 1).sum(axis=1)
+    return float(special.logsumexp(each, b=many[chosen]))
+
+
+def _merged(
+    lacking: np.ndarray, left: np.ndarray, weight: np.ndarray, many: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lines that agree in all but ``many`` become one."""
+    rounded = np.rint(weight / SAME_WEIGHT).astype(np.int64)
+    order = np.lexsort((rounded, left, *lacking.T))
+    keys = np.column_stack([lacking, left, rounded])[order]
+    starts = np.flatnonzero(np.append(True, (np.diff(keys, axis=0) != 0).any(axis=1)))
+    kept = order[starts]
+    return lacking[kept], left[kept], weight[kept], np.add.reduceat(many[order], starts)
 
 
 def _order(labels: np.ndarray, order: Sequence[str], what: str) -> tuple[str, ...]:

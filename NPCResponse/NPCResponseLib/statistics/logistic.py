@@ -15,6 +15,7 @@ from .rank_indices import RankIndices, gini_mean_difference, rank_indices
 from .separation import Separation, SeparationKind, find_separation
 
 INTERCEPT = "(Intercept)"
+START_SHRINKAGE = 0.01  # of the labels to their mean, where the search for a penalized maximum starts
 
 
 class LogisticEstimator(Enum):
@@ -74,7 +75,7 @@ class LogisticFit:
         coefficients: intercept first; covariance: of the same, as rows.
         variables: the predictors with categories or range, what a prediction and a nomogram need.
         log_likelihood, null_log_likelihood, deviance, null_deviance, aic, bic, lr_chi2, lr_df, lr_p: of the model.
-        cox_snell_r2, nagelkerke_r2, mcfadden_r2: pseudo R2; adjusted_r2 is 1 - exp(-(LR - df)/n).
+        cox_snell_r2, nagelkerke_r2, mcfadden_r2: pseudo R2; adjusted_r2 is 1 - exp(-(LR - df)/n), not below 0.
         vif: variance inflation of each term, from the correlation matrix of the columns.
         fitted: probability of each patient used; indices: how they rank the outcome (apparent, on the same patients).
         brier: mean squared error of the probabilities (apparent); g, gr, gp: Gini's mean difference of the log odds,
@@ -230,13 +231,26 @@ def _estimate(matrix: np.ndarray, labels: np.ndarray, estimator: LogisticEstimat
     penalized = estimator is LogisticEstimator.FIRTH
     scaled = Likelihood(matrix / scale, labels, penalized)
     if penalized:
-        beta, converged = maximize(scaled, np.zeros(scale.size))
+        beta, converged = _penalized_maximum(scaled)
         covariance = np.linalg.inv(scaled.information(beta))
     else:
         beta, covariance, converged = _maximum_likelihood(scaled, tolerance)
     return _Estimate(
         beta / scale, covariance / np.outer(scale, scale), converged, Likelihood(matrix, labels, penalized)
     )
+
+
+def _penalized_maximum(likelihood: Likelihood) -> tuple[np.ndarray, bool]:
+    """The higher of the maxima reached from zero and from the estimate without penalty.
+
+    Firth's likelihood can have several where one patient lies far out; brglm2 starts without the penalty, too. Labels
+    drawn a little to their mean keep that start finite for separated data.
+    """
+    zero = np.zeros(likelihood.matrix.shape[1])
+    labels = likelihood.labels
+    drawn = labels + START_SHRINKAGE * (labels.mean() - labels)
+    free_start, _ = maximize(Likelihood(likelihood.matrix, drawn), zero)
+    return max((maximize(likelihood, start) for start in (zero, free_start)), key=lambda end: likelihood.value(end[0]))
 
 
 def _maximum_likelihood(likelihood: Likelihood, tolerance: float) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -332,7 +346,7 @@ def _summary(
         cox_snell_r2=float(cox_snell),
         nagelkerke_r2=float(cox_snell / -np.expm1(2 * null / n)),
         mcfadden_r2=float(1 - log_likelihood / null),
-        adjusted_r2=float(-np.expm1(-(lr - k) / n)),
+        adjusted_r2=float(-np.expm1(-max(lr - k, 0.0) / n)),
         vif=tuple(np.diag(np.linalg.inv(np.atleast_2d(np.corrcoef(data.matrix, rowvar=False)))).tolist()),
         fitted=tuple(fitted.tolist()),
         indices=rank_indices(labels, eta),

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from ..errors import InputError
+from .root_search import root_search
 from .samples import check_confidence, missing_note, paired_samples, percent, sample
 
 ExactOrAsymptotic = Literal["auto", "exact", "asymptotic"]
@@ -22,6 +23,7 @@ EXACT_BELOW = 50  # R's limit of its exact default
 MOST_PAIRS = 4_000_000  # pairwise differences kept in memory; beyond, the shift is searched for
 SEARCH_TOLERANCE = 1e-7  # of that search, relative to the range
 EXACT_AT_MOST = 400  # patients; beyond, the exact distribution takes seconds and gains nothing
+EXACT_SHOWN_TO = 120  # patients of both groups, or pairs: the exact p stands next to the reported one
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class MannWhitneyTest:
     u_first: pairs in which the first group is larger, ties half (R's W, scipy's statistic); u_second the others.
     u_min: the smaller one, as SPSS prints it.
     p: of ``method``; None when all values are equal.
-    p_exact: by the permutation distribution, ties allowed; None where it was not computed (50 or more in a group).
+    p_exact: by the permutation distribution, ties allowed; None where it was not computed (more than 120
+        patients, unless asked for).
     z: without continuity correction, positive if the first group is larger.
     auc: u_first / (n_first n_second), the chance that a value of the first group is the larger.
     """
@@ -127,7 +130,7 @@ def mann_whitney(
     ties = np.unique(pooled).size < pooled.size
     exact = _wants_exact(p_method, max(x.size, y.size), pooled.size, ties)
     sd = _rank_sum_sd(ranks, x.size)
-    p_exact = _exact_rank_sum_p(ranks, x.size) if exact or max(x.size, y.size) < EXACT_BELOW else None
+    p_exact = _exact_rank_sum_p(ranks, x.size) if exact or pooled.size <= EXACT_SHOWN_TO else None
     corrected, plain, z = _normal_p_values(u - pairs / 2, sd)
     asymptotic = corrected if continuity else plain
     notes = () if sd > 0 else ("all values are equal: the test is not defined",)
@@ -182,7 +185,7 @@ def wilcoxon_signed_rank(
     corrected = plain = z = p_exact = None
     if nonzero.size:
         corrected, plain, z = _normal_p_values(v - total / 2, math.sqrt(float(np.sum(ranks**2)) / 4))
-        if exact or nonzero.size < EXACT_BELOW:
+        if exact or nonzero.size <= EXACT_SHOWN_TO:
             p_exact = _exact_signed_rank_p(ranks, v)
     else:
         notes += ("no pair differs: the test is not defined",)
@@ -375,9 +378,9 @@ def _asymptotic_shift(
         low, high = (_crossing(ordered, lambda d, q=q: z(d, correction) - q) for q in (quantile, -quantile))
     else:
         words += f", root search to {root_tolerance:.2g}"
-        estimate = _root_search(ends, lambda d: z(d, 0.0), root_tolerance)
+        estimate = root_search(ends, lambda d: z(d, 0.0), root_tolerance)
         low, high = (
-            _root_search(ends, lambda d, q=q: z(d, correction) - q, root_tolerance) for q in (quantile, -quantile)
+            root_search(ends, lambda d, q=q: z(d, correction) - q, root_tolerance) for q in (quantile, -quantile)
         )
     return Shift(words, estimate, low, high, confidence)
 
@@ -393,58 +396,3 @@ def _crossing(ordered: np.ndarray, function: Callable[[float], float]) -> float:
         else:
             right = middle
     return float(jumps[right])
-
-
-def _root_search(ends: tuple[float, float], function: Callable[[float], float], tolerance: float) -> float:
-    """Root by Brent's method (Brent 1973, chapter 4) within an absolute tolerance, ends of the range included.
-
-    The steps are those of the classic ``zeroin``, which R uses, so that R's value is found and not only one as good.
-    """
-    a, b = ends
-    fa, fb = float(function(a)), float(function(b))
-    if fa <= 0:
-        return a
-    if fb >= 0:
-        return b
-    c, fc = a, fa
-    for _ in range(1000):
-        last_step = b - a
-        if abs(fc) < abs(fb):
-            a, b, c = b, c, b
-            fa, fb, fc = fb, fc, fb
-        reach = 2 * np.finfo(float).eps * abs(b) + tolerance / 2
-        half = (c - b) / 2
-        if abs(half) <= reach or fb == 0:
-            return b
-        step = half
-        if abs(last_step) >= reach and abs(fa) > abs(fb):
-            step = _interpolated_step(a, b, c, fa, fb, fc, last_step, reach)
-        if abs(step) < reach:
-            step = math.copysign(reach, step)
-        a, fa = b, fb
-        b += step
-        fb = float(function(b))
-        if (fb > 0) == (fc > 0):
-            c, fc = a, fa
-    return b
-
-
-def _interpolated_step(
-    a: float, b: float, c: float, fa: float, fb: float, fc: float, last_step: float, reach: float
-) -> float:
-    """Secant or inverse quadratic step, or bisection if that would leave the bracket or hardly shrink it."""
-    width = c - b
-    if a == c:
-        ratio = fb / fa
-        p, q = width * ratio, 1 - ratio
-    else:
-        q, t, r = fa / fc, fb / fc, fb / fa
-        p = r * (width * q * (q - t) - (b - a) * (t - 1))
-        q = (q - 1) * (t - 1) * (r - 1)
-    if p > 0:
-        q = -q
-    else:
-        p = -p
-    if p < 0.75 * width * q - abs(reach * q) / 2 and p < abs(last_step * q / 2):
-        return p / q
-    return width / 2

@@ -8,6 +8,7 @@ import pytest
 
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.statistics.calibration import calibrate, hosmer_lemeshow, recalibrated
+from NPCResponseLib.statistics.lowess import lowess
 from Testing.statistics_reference import cases, check, table
 
 CASES = cases("calibration_dca")
@@ -94,6 +95,25 @@ def test_tenths_are_r_s_quantile_bins(case):
     assert [one.n for one in found] == expected["n"]
     check("calibration_dca", [one.mean_predicted for one in found], expected["mean_predicted"])
     check("calibration_dca", [one.observed for one in found], expected["observed"])
+
+
+def test_the_smooth_curve_of_a_score_with_few_values_is_r_s():
+    # R 4.2.2: lowess(p, y, iter = 0) and rms 6.5-0 val.prob(p, y); two thirds of the patients have the same prediction.
+    p = [0.1] * 14 + [0.2, 0.2, 0.4, 0.6, 0.6, 0.9]
+    y = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 1]
+    found = calibrate(y, p)
+    heights = [0.142857142857143, 0.5, 0.708864789150873, 0.687362975880319, 0.870270327543179]
+    assert [x for x, _ in found.curve] == [0.1, 0.2, 0.4, 0.6, 0.9]
+    assert [height for _, height in found.curve] == pytest.approx(heights, rel=1e-12)
+    assert found.e_max == pytest.approx(0.3088647891509, rel=1e-11)
+    assert found.e_90 == pytest.approx(0.3, rel=1e-11)
+    assert found.e_average == pytest.approx(0.0856660206684, rel=1e-11)
+
+
+@pytest.mark.parametrize("n", [2, 3, 40, 400])
+def test_local_lines_through_a_line_are_that_line(n):
+    x = np.sort(np.random.default_rng(n).random(n))
+    np.testing.assert_allclose(lowess(x, 3 - 2 * x, span=2 / 3, step=0.01), 3 - 2 * x, atol=1e-9)
 
 
 def test_recalibration_undoes_what_calibration_finds():

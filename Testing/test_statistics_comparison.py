@@ -262,6 +262,20 @@ def test_large_groups_need_no_table_of_all_pairs():
     assert (searched.low, searched.high) == pytest.approx((counted.low, counted.high), abs=1e-8)
 
 
+def test_exact_p_stands_next_to_the_asymptotic_one_for_50_patients_and_more():
+    # R 4.2.2: coin 1.4-2, wilcox_test(v ~ g, distribution = "exact") (exactRankTests rounds from 80 patients or so on),
+    # and exactRankTests 0.8-35, wilcox.exact(d, exact = TRUE) for the pairs.
+    x = (np.arange(55) * 7) % 23 + 4
+    y = (np.arange(52) * 5) % 19
+    found = mann_whitney(x, y)
+    assert "asymptotic" in found.method
+    assert found.p_exact == pytest.approx(7.035975743788333e-06, rel=1e-9)
+    differences = (np.arange(60) * 17) % 41 - 16.0
+    found = wilcoxon_signed_rank(differences, np.zeros(60))
+    assert "asymptotic" in found.method
+    assert found.p_exact == pytest.approx(0.02481408627264775, rel=1e-9)
+
+
 def test_results_are_plain_values():
     _, a, b = group_case("tg_missing_26_15")
     for result in (compare_groups(a, b), compare_pairs(a[:10], b[:10])):

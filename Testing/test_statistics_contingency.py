@@ -1,14 +1,19 @@
 """Tables of counts: every value as R gives it."""
 
 import dataclasses
+import itertools
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.statistics.contingency import contingency_test, cross_tabulate, mcnemar_test
+from NPCResponseLib.statistics.exact_odds_ratio import R_TOLERANCE
 from Testing.statistics_reference import cases, check
 
 CASES = {case["case"]: case for case in cases("contingency")}
@@ -66,6 +71,70 @@ def test_conditional_limits_are_those_of_the_exact_test():
 
     assert tail(found.low, counts >= a) == pytest.approx(0.025, rel=1e-6)
     assert tail(found.high, counts <= a) == pytest.approx(0.025, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("table", "odds_ratio", "low", "high"),
+    [
+        ([[9, 1], [1, 12]], 67.95602077644897, 4.46376709027061, 4835.97660437750346),
+        ([[1, 9], [6, 4]], 0.08593504295386720, 0.00146108353677648, 1.05397598911988299),
+        ([[12, 5], [7, 31]], 10.04435620180073, 2.39274282966144, 50.1264877652432),
+    ],
+)
+def test_r_s_search_of_odds_ratio_and_limits_can_be_repeated(table, odds_ratio, low, high):
+    # R 4.2.2: fisher.test(matrix(...))$estimate and $conf.int, whose search stops early.
+    found = contingency_test(table, root_tolerance=R_TOLERANCE).conditional_odds_ratio
+    assert (found.value, found.low, found.high) == pytest.approx((odds_ratio, low, high), rel=1e-10)
+    assert "root search" in found.method
+    exact = contingency_test(table).conditional_odds_ratio
+    assert exact.low == pytest.approx(low, abs=2e-4) and exact.value == pytest.approx(odds_ratio, rel=0.02)
+
+
+def test_searched_limits_of_extreme_tables_are_open():
+    found = contingency_test([[0, 14], [5, 12]], root_tolerance=R_TOLERANCE).conditional_odds_ratio
+    assert (found.value, found.low) == (0, 0) and 0 < found.high < math.inf
+    found = contingency_test([[5, 12], [0, 14]], root_tolerance=R_TOLERANCE).conditional_odds_ratio
+    assert (found.value, found.high) == (math.inf, math.inf) and found.low > 0
+
+
+@pytest.mark.parametrize(
+    ("table", "p"),
+    [
+        ([[7, 11, 3, 3], [12, 0, 10, 5], [11, 2, 4, 22]], 8.31933882349602e-07),
+        ([[6, 2, 1, 3], [1, 11, 6, 5], [5, 0, 2, 2], [2, 1, 2, 6]], 0.003910070668448089),
+        ([[2, 1, 5, 4], [0, 5, 3, 3], [1, 2, 1, 17], [3, 0, 5, 3]], 0.0005024126102945346),
+    ],
+)
+def test_fisher_s_test_reaches_as_far_as_r_s(table, p):
+    # R 4.2.2: fisher.test(matrix(...))$p.value; up to 4e8 tables have these margins.
+    assert contingency_test(table).fisher_p == pytest.approx(p, rel=1e-10)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=3), min_size=2, max_size=3))
+def test_fisher_s_network_counts_every_table(rows):
+    table = np.array(rows)
+    if table.sum() == 0:
+        return
+    found = contingency_test(rows).fisher_p
+    assert found == pytest.approx(fisher_by_all_tables(table), rel=1e-9)
+
+
+def fisher_by_all_tables(table):
+    def fill(rows, columns):
+        if len(rows) == 1:
+            yield [columns]
+            return
+        for first in itertools.product(*(range(c + 1) for c in columns)):
+            if sum(first) == rows[0]:
+                for others in fill(rows[1:], tuple(c - x for c, x in zip(columns, first, strict=True))):
+                    yield [first, *others]
+
+    def weight(cells):
+        return Fraction(1, math.prod(math.factorial(int(x)) for row in cells for x in row))
+
+    weights = [weight(cells) for cells in fill(tuple(table.sum(axis=1)), tuple(table.sum(axis=0)))]
+    return float(sum(w for w in weights if w <= weight(table)) / sum(weights))
 
 
 def test_fisher_by_enumeration_equals_the_two_by_two_formula():

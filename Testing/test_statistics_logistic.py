@@ -152,6 +152,37 @@ def test_separated_data_are_said_and_get_firth_s_estimate_with_profile_limits():
         fit_logistic({"x": columns["x"]}, columns["y"], estimator=LogisticEstimator.MAXIMUM_LIKELIHOOD)
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "betas", "errors"),
+    [
+        (
+            [10, 1.9, 1.3, 0.6, 2, 0.6, 0.2, 1],
+            [0, 0, 0, 1, 0, 1, 1, 1],
+            (3.83627696368, -3.16651541380),
+            (2.65406360427, 2.16954750144),
+        ),
+        (
+            [20, 0.3, 0.1, 0.7, 0.9, 1.4, 0.1, 0, 0.6, 0.7, 0.8, 1.2, 3, 0.8],
+            [0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0],
+            (3.06668077538, -4.85755118008),
+            (2.00941263764, 2.81665673143),
+        ),
+    ],
+)
+def test_of_several_maxima_of_firth_s_likelihood_the_highest_is_taken(x, y, betas, errors):
+    # One patient lies far out. R 4.2.2, brglm2 0.9: glm(y ~ x, binomial, method = brglmFit, type = "AS_mean")
+    found = fit_logistic({"x": x}, y, estimator=LogisticEstimator.FIRTH)
+    assert found.betas == pytest.approx(betas, rel=1e-8)
+    assert [row.standard_error for row in found.coefficients] == pytest.approx(errors, rel=1e-8)
+
+
+def test_an_adjusted_r2_is_not_negative():
+    # R 4.2.2, rms 6.5-0: lrm(y ~ x)$stats has R2(1,8) = 0 where the chi-squared is below its degrees of freedom.
+    found = fit_logistic({"x": [1, 2, 3, 4, 5, 6, 7, 8]}, [0, 1, 0, 1, 1, 0, 1, 0], profile=False)
+    assert 0 <= found.lr_chi2 < 1
+    assert found.adjusted_r2 == 0
+
+
 def test_only_the_separating_term_is_named():
     rng = np.random.default_rng(1)
     flag, noise = np.repeat([1.0, 0.0], [12, 28]), rng.normal(size=40)

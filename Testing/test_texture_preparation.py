@@ -73,6 +73,15 @@ def test_volume_is_kept(size):
     assert found.mask.sum() * np.prod(found.voxel_mm_kji) == pytest.approx(native_mm3, rel=0.02)
 
 
+@pytest.mark.parametrize("spacing", [(2.0, 1.0, 1.0), (5.0, 0.5, 0.5), (1.0, 3.0, 3.0)])
+def test_voxels_that_divide_the_old_ones_fill_a_box_exactly(spacing):
+    box = np.zeros(SHAPE, bool)
+    box[2:5, 4:10, 3:10] = True
+    found = prepared(NOISE, box, spacing, size=0.5)
+    assert found.mask.all()
+    assert found.mask.shape == tuple(int(n * s / 0.5) for n, s in zip((3, 6, 7), spacing, strict=True))
+
+
 def test_edges_are_not_darkened():
     """As the toolbox does: it takes what is outside the region's box for 0."""
     bright, box = NOISE + 2000, np.zeros(SHAPE, bool)
@@ -167,6 +176,12 @@ def test_outliers_beyond_three_standard_deviations_are_left_out():
     np.testing.assert_array_equal(found.values, expected)
     assert found.n_outliers == len(values) - len(expected) >= 1
     assert found.n_native == len(values)
+
+
+def test_limit_is_that_of_the_sample_standard_deviation():
+    """2.86 of them with n - 1, which stays; 3.001 with n."""
+    values = np.array([0.1, -0.1] * 5 + [1.0]).reshape(1, 1, -1)
+    assert prepared(values, np.ones(values.shape, bool), resampling="none", outliers=True).n_outliers == 0
 
 
 @settings(max_examples=40, deadline=None)

@@ -25,7 +25,14 @@ def test_uniform_rounds_to_equal_steps():
 
 
 @pytest.mark.parametrize("n_levels", [4, 32, 64, 256])
-@pytest.mark.parametrize("extent", [30, 61, 126, 1000, 1001])
+@pytest.mark.parametrize(
+    "extent",
+    [
+        30,
+        126,
+        1001,
+    ],
+)
 def test_uniform_puts_whole_numbers_on_a_border_up(extent, n_levels):
     """In whole numbers, without any rounding error: 2 (n - 1) x + extent over 2 extent, rounded down."""
     x = np.arange(extent + 1)
@@ -52,7 +59,7 @@ def slow_equal(x: np.ndarray, n: int) -> np.ndarray:
 
 @pytest.mark.parametrize("n_levels", [3, 16, 50])
 def test_equal_follows_its_description(n_levels):
-    for x in (noise[:200], np.round(noise[:90] / 40), noise[:80] ** 3):
+    for x in (noise[:200], np.round(noise[:90] / 40), noise[:80] ** 3, np.clip(noise[:90], 420, 540)):
         np.testing.assert_array_equal(quantize(x, "equal", n_levels), slow_equal(x, n_levels))
 
 
@@ -89,7 +96,7 @@ def slow_borders(x: np.ndarray, n: int) -> np.ndarray:
 
 @pytest.mark.parametrize("n_levels", [2, 5, 16, 64])
 def test_lloyd_follows_its_description(n_levels):
-    x = (noise[:800] - noise[:800].min()) / np.ptp(noise[:800])
+    x = (noise - noise.min()) / np.ptp(noise)
     borders = lloyd_borders(np.sort(x), n_levels)
     np.testing.assert_allclose(borders, slow_borders(x, n_levels), rtol=1e-9)
     levels = quantize(x, "lloyd", n_levels)

@@ -1,4 +1,4 @@
-"""Planes through a point of the patient, sampled in true millimeters: images, masks and edges as they are drawn."""
+"""Planes through a point of the patient, sampled in true millimeters: images and masks as they are drawn."""
 
 from dataclasses import dataclass
 
@@ -45,28 +45,6 @@ class Plane:
     def sample_mask(self, mask: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
         """Boolean: inside where half or more of the neighbors is."""
         return self.sample(mask, ijk_to_ras) >= 0.5
-
-
-def checkerboard(first: np.ndarray, second: np.ndarray, pixel_mm: float, field_mm: float = 20.0) -> np.ndarray:
-    """Two images of one plane in alternating fields, each with its own gray scale to 0..1."""
-    rows, columns = np.indices(first.shape)
-    field = max(1, round(field_mm / pixel_mm))
-    odd = (rows // field + columns // field) % 2 == 1
-    return np.where(odd, gray(second), gray(first))
-
-
-def edges(image: np.ndarray, pixel_mm: float, smoothing_mm: float = 1.5, share: float = 0.12) -> np.ndarray:
-    """The strongest edges of an image: the given share of its pixels, thinned to ridges along rows and columns."""
-    smooth = ndimage.gaussian_filter(image, smoothing_mm / pixel_mm)
-    gy, gx = np.gradient(smooth)
-    strength = np.hypot(gx, gy)
-    along = np.abs(gx) >= np.abs(gy)
-    ridge_x = (strength >= np.roll(strength, 1, 1)) & (strength >= np.roll(strength, -1, 1))
-    ridge_y = (strength >= np.roll(strength, 1, 0)) & (strength >= np.roll(strength, -1, 0))
-    ridge = np.where(along, ridge_x, ridge_y)
-    if not strength.any():
-        return np.zeros(image.shape, dtype=bool)
-    return ridge & (strength > np.quantile(strength, 1 - share))
 
 
 def gray(image: np.ndarray) -> np.ndarray:

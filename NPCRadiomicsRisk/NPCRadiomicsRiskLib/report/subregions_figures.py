@@ -15,15 +15,18 @@ from NPCResponseLib.report.figure_parts import (
     figure_mm,
 )
 
-from .planes import MARKS, Plane, checkerboard, edges, gray
+from ..alignment_pictures import comparison_slices
+from .planes import MARKS, Plane, gray
 
 WIDTH_MM, PANEL_MM, GAP_MM, TITLE_MM = 180.0, 58.0, 3.0, 6.0
 PIXEL_MM = 0.5
 PLANES = ("axial", "coronal", "sagittal")
+NORMALS = {"axial": 2, "coronal": 1, "sagittal": 0}  # of R, A, S
 # As the segments: GTVr red, GTVnr yellow, GTV green. Told apart in gray by solid, dashed and dotted.
 REGION_COLORS = {"GTV": "#73d973", "GTVr": "#e0352b", "GTVnr": "#f2d935"}
 REGION_STYLES = {"GTV": "dotted", "GTVr": "solid", "GTVnr": "dashed"}
 EDGE_COLOR = "#ffb000"
+FIELD_MM = 20.0  # of the checkerboard
 
 
 def alignment_figure(
@@ -31,22 +34,22 @@ def alignment_figure(
     fixed_to_ras: np.ndarray,
     moving: np.ndarray,
     moving_to_ras: np.ndarray,
+    moving_to_fixed_ras: np.ndarray,
     center_ras,
-    size_mm=120.0,
+    size_mm: float = 140.0,
 ) -> Figure:
-    """Two rows: a checkerboard of both scans, and the edges of the recurrence scan over the pre-treatment scan.
-
-    Args:
-        moving_to_ras: 4x4 of the moving scan's voxels after alignment, in the fixed scan's space.
-    """
+    """Two rows: a checkerboard of both scans, and the borders in the recurrence scan over the pre-treatment scan."""
     figure = _panels(2)
+    planes = comparison_slices(
+        fixed, fixed_to_ras, moving, moving_to_ras, moving_to_fixed_ras, center_ras=center_ras, size_mm=size_mm,
+        pixel_mm=PIXEL_MM, field_mm=FIELD_MM,
+    )  # fmt: skip
     for column, name in enumerate(PLANES):
-        plane = Plane.through(center_ras, name, size_mm, PIXEL_MM)
-        first, second = plane.sample(fixed, fixed_to_ras), plane.sample(moving, moving_to_ras)
-        _image(_axes(figure, 0, 2, column), checkerboard(first, second, PIXEL_MM), plane, name.capitalize())
+        found = planes[name]
+        _image(_axes(figure, 0, 2, column), found.checkerboard, name, name.capitalize())
         axes = _axes(figure, 1, 2, column)
-        _image(axes, gray(first), plane, "")
-        rows, columns = np.nonzero(edges(second, PIXEL_MM))
+        _image(axes, found.fixed, name, "")
+        rows, columns = np.nonzero(found.moving_edges)
         axes.plot(
             columns, rows, linestyle="none", marker=".", markersize=0.7, color=EDGE_COLOR, scalex=False, scaley=False
         )
@@ -59,14 +62,20 @@ def regions_figure(
     masks: Mapping[str, np.ndarray],
     masks_to_ras: np.ndarray,
     center_ras,
+    through_ras=None,
     size_mm: float = 90.0,
 ) -> Figure:
-    """Outlines of GTV, GTVr and GTVnr over the pre-treatment scan."""
+    """Outlines of GTV and GTVr over the pre-treatment scan.
+
+    Args:
+        center_ras: middle of the pictures.
+        through_ras: a point of all three planes; the middle if None.
+    """
     figure = _panels(1)
     for column, name in enumerate(PLANES):
-        plane = Plane.through(center_ras, name, size_mm, PIXEL_MM)
+        plane = Plane.through(in_plane(center_ras, through_ras, name), name, size_mm, PIXEL_MM)
         axes = _axes(figure, 0, 1, column)
-        _image(axes, gray(plane.sample(image, image_to_ras)), plane, name.capitalize())
+        _image(axes, gray(plane.sample(image, image_to_ras)), name, name.capitalize())
         for region in ("GTV", "GTVr"):
             _outline(axes, plane.sample_mask(masks[region], masks_to_ras), region)
         _scale_bar(axes, plane, 20.0)
@@ -74,15 +83,21 @@ def regions_figure(
 
 
 def map_figure(
-    image: np.ndarray, values: np.ndarray, boost: np.ndarray, to_ras: np.ndarray, center_ras, size_mm: float = 90.0
+    image: np.ndarray,
+    values: np.ndarray,
+    boost: np.ndarray,
+    to_ras: np.ndarray,
+    center_ras,
+    through_ras=None,
+    size_mm: float = 90.0,
 ) -> Figure:
     """The radio-resistance map over the scan, with the suggested region outlined."""
     figure = _panels(1)
     limits = np.percentile(values[values != 0], (2, 98)) if values.any() else (0.0, 1.0)
     for column, name in enumerate(PLANES):
-        plane = Plane.through(center_ras, name, size_mm, PIXEL_MM)
+        plane = Plane.through(in_plane(center_ras, through_ras, name), name, size_mm, PIXEL_MM)
         axes = _axes(figure, 0, 1, column, bar_mm=12.0)
-        _image(axes, gray(plane.sample(image, to_ras)), plane, name.capitalize())
+        _image(axes, gray(plane.sample(image, to_ras)), name, name.capitalize())
         shown = plane.sample(values, to_ras, order=0)
         overlay = axes.imshow(
             np.ma.masked_equal(shown, 0), cmap=BLUE_TO_RED, vmin=limits[0], vmax=max(limits[1], limits[0] + 1e-6)
@@ -109,6 +124,15 @@ def histogram_figure(bin_edges: np.ndarray, densities: Mapping[str, np.ndarray])
     return figure
 
 
+def in_plane(center_ras, through_ras, name: str) -> np.ndarray:
+    """The middle of a picture, moved along its normal into the plane through a point."""
+    center = np.array(center_ras, dtype=float)
+    if through_ras is not None:
+        normal = NORMALS[name]
+        center[normal] = through_ras[normal]
+    return center
+
+
 def _ink(region: str) -> str:
     """Yellow does not show on white."""
     return {"GTVnr": "#8a6d00"}.get(region, REGION_COLORS.get(region, "#333333"))
@@ -124,12 +148,12 @@ def _axes(figure: Figure, row: int, rows: int, column: int, bar_mm: float = 0.0)
     return axes_mm(figure, column * (width + GAP_MM), bottom, width, PANEL_MM)
 
 
-def _image(axes: Axes, shown: np.ndarray, plane: Plane, title: str):
+def _image(axes: Axes, shown: np.ndarray, plane: str, title: str):
     image = axes.imshow(shown, cmap=GREY, vmin=0, vmax=1, origin="upper", interpolation="bilinear")
     axes.set_axis_off()
     if title:
         axes.set_title(title)
-    left, right, top, bottom = MARKS[plane.name]
+    left, right, top, bottom = MARKS[plane]
     style = {"color": "white", "fontsize": 7.5, "fontweight": "bold", "transform": axes.transAxes, "path_effects": HALO}
     axes.text(0.02, 0.5, left, ha="left", va="center", **style)
     axes.text(0.98, 0.5, right, ha="right", va="center", **style)

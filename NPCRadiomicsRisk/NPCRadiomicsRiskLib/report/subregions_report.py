@@ -1,5 +1,6 @@
 """The report of one patient's sub-regions: a self-contained HTML file, verdict first, that prints well on A4."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +70,13 @@ def render(report: SubRegionsReport) -> str:
         alignment=alignment,
         volumes=measured.subregions.regions.volumes_cm3,
         verdict=text.verdict(measured),
-        published=published_rows(measured.features.features),
+        controlled=measured.size_control,
+        published=published_rows(measured.features.features, measured.size_control),
         pictures=_pictures(measured),
         quality=[(what, report.cloak(value)) for what, value in quality_rows(alignment)] if alignment else [],
         regions=[row for row in subregion_rows(measured.subregions) if row[0] != "Note"],
         families=family_rows(measured.features.features),
-        stability=measured.stability.rows() if measured.stability else [],
+        stability=stability_rows(measured.stability) if measured.stability else [],
         warnings=report.unique_warnings(),
         methods=text.methods(measured),
         assumptions=text.assumptions(measured),
@@ -86,8 +88,9 @@ def write_report(report: SubRegionsReport, path: Path) -> None:
     path.write_text(render(report), encoding="utf-8")
 
 
-def published_rows(features) -> list[dict]:
-    """The seven features of the paper's table 2 with their direction here and there."""
+def published_rows(features, size_control=None) -> list[dict]:
+    """The seven features of the paper's table 2 with their direction here and there, and what size alone gives."""
+    controlled = {each.name: each for each in size_control.features} if size_control else {}
     recurrent, other = features[GTVR].values, features[GTVNR].values
     rows = []
     for name in PUBLISHED_SIGNIFICANT:
@@ -98,9 +101,42 @@ def published_rows(features) -> list[dict]:
                 "name": name,
                 "recurrent": recurrent[name],
                 "other": other[name],
+                "difference": difference,
+                "random": _random_parts(controlled.get(name)),
+                "beyond": _is_beyond(controlled.get(name)),
                 "here": ("higher" if difference > 0 else "lower" if difference < 0 else "equal") if known else "–",
                 "published": "higher" if PUBLISHED_DIRECTION[name] > 0 else "lower",
                 "agrees": known and np.sign(difference) == PUBLISHED_DIRECTION[name],
+            }
+        )
+    return rows
+
+
+def _random_parts(each) -> str:
+    if each is None or each.expected is None:
+        return "–"
+    return f"{each.expected:.3g} ({each.low:.3g} to {each.high:.3g})"
+
+
+def _is_beyond(each) -> bool:
+    """Outside the middle 95 % of the random divisions."""
+    return each is not None and each.low is not None and not each.low <= each.difference <= each.high
+
+
+def stability_rows(stability) -> list[dict]:
+    """Every feature in few words; all kinds of perturbation are in the file."""
+    rows = []
+    for each in stability.features:
+        worst = min(each.by_kind, key=each.by_kind.get) if each.by_kind else ""
+        rows.append(
+            {
+                "name": each.name.replace("_", " "),
+                "difference": math.nan if each.difference is None else each.difference,
+                "spread": math.nan if each.spread is None else each.spread,
+                "same_sign": "–" if each.same_sign is None else f"{100 * each.same_sign:.0f} %",
+                "worst": f"{worst} {100 * each.by_kind[worst]:.0f} %" if worst else "–",
+                "choices": f"{each.n_choices_same_sign} of {each.n_choices}" if each.n_choices else "–",
+                "grade": each.grade,
             }
         )
     return rows
@@ -129,23 +165,29 @@ def _pictures(measured) -> dict[str, str]:
     """Data URIs by name."""
     regions, to_ras = measured.subregions.regions, measured.subregions.ijk_to_world
     image = measured.features.image
-    center = _center_ras(regions.masks[GTVR], to_ras)
+    middle, through = _middle_ras(regions.masks[GTV], to_ras), _center_ras(regions.masks[GTVR], to_ras)
+    size_mm = _size_mm(regions.masks[GTV], to_ras)
     with report_style():
         drawn = {
             "regions": figures.regions_figure(
-                image.array, image.ijk_to_world, regions.masks, to_ras, center, _size_mm(regions.masks[GTV], to_ras)
+                image.array, image.ijk_to_world, regions.masks, to_ras, middle, through, size_mm
             ),
             "histogram": figures.histogram_figure(measured.features.edges, measured.features.densities),
         }
         if measured.alignment is not None:
             found = measured.alignment
-            moving_to_ras = found.alignment.moving_to_fixed_ras @ found.moving.ijk_to_world
             drawn["alignment"] = figures.alignment_figure(
-                found.fixed.array, found.fixed.ijk_to_world, found.moving.array, moving_to_ras, center
+                found.fixed.array,
+                found.fixed.ijk_to_world,
+                found.moving.array,
+                found.moving.ijk_to_world,
+                found.alignment.moving_to_fixed_ras,
+                middle,
             )
         if measured.map is not None:
+            found = measured.map.map
             drawn["map"] = figures.map_figure(
-                image.array, measured.map.map.map, measured.map.map.boost.mask, image.ijk_to_world, center
+                image.array, found.map, found.boost.mask, image.ijk_to_world, middle, through, size_mm
             )
         return {name: svg_data_uri(figure) for name, figure in drawn.items()}
 
@@ -154,6 +196,12 @@ def _center_ras(mask: np.ndarray, to_ras: np.ndarray) -> np.ndarray:
     """The middle of a mask."""
     middle = np.argwhere(mask)[:, ::-1].mean(axis=0)
     return to_ras[:3, :3] @ middle + to_ras[:3, 3]
+
+
+def _middle_ras(mask: np.ndarray, to_ras: np.ndarray) -> np.ndarray:
+    """The middle of what a mask spans."""
+    found = np.argwhere(mask)[:, ::-1] @ to_ras[:3, :3].T + to_ras[:3, 3]
+    return (found.min(axis=0) + found.max(axis=0)) / 2
 
 
 def _size_mm(mask: np.ndarray, to_ras: np.ndarray, margin_mm: float = 30.0) -> float:

@@ -56,6 +56,11 @@ def methods(measured) -> Citing:
             "20 % on, else as out of field {akram2020} {dawson2000}."
         )
     paragraphs.append(texture_sentence(measured.features.settings))
+    if measured.size_control is not None:
+        paragraphs.append(
+            f"Size control, beyond the publication: {measured.size_control.method}; features of those parts were "
+            "measured alike."
+        )
     if measured.map is not None:
         paragraphs.append(
             "The radio-resistance map is exploratory and goes beyond the publication: the seven features that differed "

@@ -82,6 +82,20 @@ def test_voxels_that_divide_the_old_ones_fill_a_box_exactly(spacing):
     assert found.mask.shape == tuple(int(n * s / 0.5) for n, s in zip((3, 6, 7), spacing, strict=True))
 
 
+@pytest.mark.parametrize("size", [0.3, 0.5, 0.9, 1.6])
+def test_every_new_voxel_whose_center_lies_in_a_box_is_in_it(size):
+    box = np.zeros(SHAPE, bool)
+    box[2:5, 4:10, 3:10] = True
+    centers = (np.arange(500) + 0.5) * size
+    expected = [
+        np.count_nonzero((centers > first * spacing) & (centers < last * spacing))
+        for (first, last), spacing in zip(((2, 5), (4, 10), (3, 10)), ANISOTROPIC, strict=True)
+    ]
+    found = prepared(NOISE, box, size=size)
+    assert found.mask.shape == tuple(expected)
+    assert found.mask.all()
+
+
 def test_edges_are_not_darkened():
     """As the toolbox does: it takes what is outside the region's box for 0."""
     bright, box = NOISE + 2000, np.zeros(SHAPE, bool)

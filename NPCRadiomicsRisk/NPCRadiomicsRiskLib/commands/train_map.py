@@ -9,7 +9,6 @@ import typer
 from NPCResponseLib.commands.interruption import Interruption
 from NPCResponseLib.commands.options import load_modules
 from NPCResponseLib.commands.progress import print_result, progress_bar
-from NPCResponseLib.commands.results import json_safe
 from NPCResponseLib.errors import InputError
 
 HELP = (
@@ -50,6 +49,8 @@ def command(
         raise InputError("it cannot be written there", where=str(output), remedy="Name a file in a folder that exists")
     options = {"accept_unreliable": accept_unreliable_alignment, "different_patients": allow_different_patients}
     model, failures = _train(manifest, options, context.obj.interruption, quiet=quiet)
+    from NPCResponseLib.commands.results import json_safe  # with NumPy, which --help does not need
+
     content = json_safe(model.to_dict())
     _write(content, output)
     if as_json:

@@ -22,8 +22,9 @@ demo: $(VENV)/.ready
 		--gtvr demo/recurrence/REC001_gtvr.nii.gz --dose demo/recurrence/REC001_dose.nii.gz --prescription-gy 70 \
 		--map --output demo/subregions --force
 
+# Files in parallel on all cores: their fixtures (a simulated patient, a scene) are made once per file.
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Files of small simulated patients of the sub-region study: coarse voxels, so that a whole run takes a second or two."""
+"""Files of small simulated patients of the sub-region study: voxels so coarse that a run takes a second or two."""
 
 import csv
 from dataclasses import dataclass

@@ -182,7 +182,9 @@ def test_brightness_stays_beyond_size_and_what_only_follows_size_does_not(measur
     assert abs(float(coarse["mean_excess"])) < 0.5 * float(coarse["mean_difference"])
     found = measured.summary["size_control"]
     assert found["n_divisions"] == 4 and "Intensity_Mean" in found["beyond_size"]
-    assert sorted(found["beyond_size"] + found["size_alone"]) == sorted(measured.summary["significant"])
+    assert sorted(found["beyond_size"] + found["opposite"] + found["size_alone"]) == sorted(
+        measured.summary["significant"]
+    )
 
 
 def test_verdict_says_how_many_features_stay_beyond_size(measured):
@@ -365,11 +367,23 @@ def test_outcome_depends_on_the_patient_alone_not_on_its_neighbors(cohort):
     assert cohort_run.measure_one(second, choice) == alone and not alone.failure
 
 
-def test_interrupted_run_writes_nothing_but_keeps_what_was_measured(tmp_path):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_interrupted_run_writes_nothing_but_keeps_what_was_measured(jobs, tmp_path):
+    """Ctrl-C in a terminal reaches all processes of the run."""
     manifest = write_cohort(tmp_path / "c", 40)
-    arguments = ["heterogeneity", manifest, *COARSE, "--jobs", "1", "--keep", tmp_path / "kept", "-o", tmp_path / "out"]
+    arguments = [
+        "heterogeneity",
+        manifest,
+        *COARSE,
+        "--jobs",
+        jobs,
+        "--keep",
+        tmp_path / "kept",
+        "-o",
+        tmp_path / "out",
+    ]
     process = subprocess.Popen(
-        [sys.executable, "-m", "NPCRadiomicsRiskLib", *map(str, arguments)],
+        [sys.executable, "-m", "NPCRadiomicsRiskLib", *map(str, arguments)], start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
@@ -377,7 +391,7 @@ def test_interrupted_run_writes_nothing_but_keeps_what_was_measured(tmp_path):
     while not (tmp_path / "kept").exists() or not list((tmp_path / "kept").glob("*.json")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == "" and stderr.splitlines() == ["npc-radiomics: interrupted; no results were changed"]

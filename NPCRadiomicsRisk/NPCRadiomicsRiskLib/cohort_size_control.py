@@ -28,16 +28,30 @@ class CohortSizeControl:
     @property
     def beyond_size(self) -> tuple[str, ...]:
         """Features whose difference is significant, and its excess over random divisions too, in one direction."""
-        return tuple(name for name in self.differences.significant if self._stays(name))
+        return tuple(name for name in self.differences.significant if self._direction(name) > 0)
+
+    @property
+    def opposite(self) -> tuple[str, ...]:
+        """Features whose difference is significant and, beyond size, significantly the other way round."""
+        return tuple(name for name in self.differences.significant if self._direction(name) < 0)
 
     @property
     def size_alone(self) -> tuple[str, ...]:
         """The other significant features."""
-        return tuple(name for name in self.differences.significant if not self._stays(name))
+        return tuple(name for name in self.differences.significant if self._direction(name) == 0)
 
-    def _stays(self, name: str) -> bool:
+    def beyond(self, name: str) -> str:
+        """For a table: "yes", "no" or "opposite"; "" for a feature whose difference is not significant."""
+        if name not in self.differences.significant:
+            return ""
+        return {1: "yes", 0: "no", -1: "opposite"}[self._direction(name)]
+
+    def _direction(self, name: str) -> int:
+        """1 or -1 of a significant excess relative to the difference; else 0."""
         difference, excess = self.differences.feature(name), self.excess.feature(name)
-        return bool(excess.significant and difference.difference.mean * excess.difference.mean > 0)
+        if not excess.significant:
+            return 0
+        return 1 if difference.difference.mean * excess.difference.mean > 0 else -1
 
     def table(self) -> NotedTable:
         """A row per feature; expected is the mean over patients of the mean over random divisions."""
@@ -47,22 +61,21 @@ class CohortSizeControl:
             "cohens_dz", "cohens_dz_low", "cohens_dz_high", "difference_significant", "excess_significant",
             "beyond_size",
         )  # fmt: skip
-        stays = set(self.beyond_size)
-        rows = tuple(self._row(each, each.name in stays) for each in self.excess.features)
+        rows = tuple(self._row(each) for each in self.excess.features)
         notes = (
             f"{self.n_divisions} random divisions of each tumor into parts as large as GTVr and GTVnr, by "
             "planes. Excess: GTVr - GTVnr less the mean of the same difference between the random parts.",
         )
         return NotedTable(TABLE_NAME, "Differences beyond the sizes of the regions", columns, rows, notes)
 
-    def _row(self, each: FeatureComparison, stays: bool) -> tuple:
+    def _row(self, each: FeatureComparison) -> tuple:
         size, found = each.effect_size, each.difference
         return (
             each.name, each.n, each.recurrent and each.recurrent.mean, each.nonrecurrent and each.nonrecurrent.mean,
             found and found.mean, found and found.sd, each.difference_low, each.difference_high, each.method,
             each.statistic_name, each.statistic, each.p, each.p_bonferroni, each.p_holm, each.p_benjamini_hochberg,
             *((size.value, size.low, size.high) if size else (None,) * 3),
-            _yes_no(self.differences.feature(each.name).significant), _yes_no(each.significant), _yes_no(stays),
+            _yes_no(self.differences.feature(each.name).significant), _yes_no(each.significant), self.beyond(each.name),
         )  # fmt: skip
 
 

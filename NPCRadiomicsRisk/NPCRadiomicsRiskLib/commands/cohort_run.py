@@ -4,10 +4,12 @@ A patient that fails is told and left out; it does not stop the others.
 """
 
 import concurrent.futures
+import concurrent.futures.process
 import hashlib
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,9 +72,14 @@ def run_cohort(
             _keep(kept, inputs, choice, outcome)
             yield position, outcome
         return
-    # Spawned, not forked: VTK and ITK threads do not survive a fork.
+    yield from _on_processes(waiting, choice, n_jobs, kept, check)
+
+
+def _on_processes(waiting, choice: MeasurementChoice, n_jobs: int, kept: Path | None, check):
+    """Spawned, not forked: threads of VTK and ITK do not survive a fork."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(n_jobs, len(waiting)), mp_context=context) as pool:
+    n_jobs = min(n_jobs, len(waiting))
+    with concurrent.futures.ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_ignore_interruption) as pool:
         running = {pool.submit(measure_one, inputs, choice): (position, inputs) for position, inputs in waiting}
         try:
             while running:
@@ -83,8 +90,27 @@ def run_cohort(
                     outcome = future.result()
                     _keep(kept, inputs, choice, outcome)
                     yield position, outcome
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        except concurrent.futures.process.BrokenProcessPool:
+            raise InputError(
+                "a process that measured a patient was ended from outside, perhaps for lack of memory",
+                remedy="Use fewer --jobs; with --keep nothing is measured twice",
+            ) from None
+        except BaseException:  # also a generator that nobody wants to go on with
+            _stop_at_once(pool)
+            raise
+
+
+def _ignore_interruption() -> None:
+    """Ctrl-C reaches every process of a terminal; the first one decides, and ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _stop_at_once(pool: concurrent.futures.ProcessPoolExecutor) -> None:
+    """Without waiting for the patients that are being measured."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
 
 
 def measure_one(

@@ -221,6 +221,7 @@ def summarize(request: Request, report: HeterogeneityReport) -> dict:
             else {
                 "n_divisions": report.size_control.n_divisions,
                 "beyond_size": list(report.size_control.beyond_size),
+                "opposite": list(report.size_control.opposite),
                 "size_alone": list(report.size_control.size_alone),
             },
             "decisions": list(analysis.decisions),

@@ -48,6 +48,8 @@ class PatientInputs:
         """
         if not self.patient.strip():
             raise InputError("the patient has no label", remedy="Give one of your own, such as P01")
+        if not self.patient.isprintable():
+            raise InputError("the patient's label holds a line break or the like", remedy="Give letters and numbers")
         check_paths(*self.paths())
         if (self.landmarks_pre is None) != (self.landmarks_recurrence is None):
             raise InputError("landmarks are given in one image only", remedy="Give both files, or neither")

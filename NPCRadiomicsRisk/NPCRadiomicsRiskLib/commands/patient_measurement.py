@@ -54,6 +54,8 @@ class MeasurementChoice:
         for option, n in (("--stability", self.n_stability), ("--size-control", self.n_size_control)):
             if not 0 <= n <= MOST_REPEATS:
                 raise InputError(f"{option} goes from 0 to {MOST_REPEATS}, found {n}")
+        if self.seed < 0:
+            raise InputError(f"--seed must not be negative, found {self.seed}")
         if not all(math.isfinite(size) and size > 0 for size in self.region_size_mm):
             raise InputError("the size of the volume to align must be positive", remedy="Give mm, as in 120,120,110")
         if not (math.isfinite(self.minimum_island_mm3) and self.minimum_island_mm3 >= 0):

@@ -89,7 +89,7 @@ def row_of(each: FeatureComparison) -> dict:
         "name": each.name.replace("_", " "),
         "n": each.n,
         "difference": _pair(each.difference.mean, each.difference.sd) if each.difference else "–",
-        "test": each.method.split(",")[0] if each.method else "–",
+        "test": _test_name(each.method),
         "p": _unbroken(p_text(each.p)),
         "adjusted": _unbroken(p_text(each.p_adjusted)),
         "effect": "–" if size is None else f"{size.value:.2f}{_range(size)}",
@@ -99,9 +99,15 @@ def row_of(each: FeatureComparison) -> dict:
     }
 
 
+def _test_name(method: str) -> str:
+    """Short, for a narrow column."""
+    if not method:
+        return "–"
+    return "Wilcoxon" if method.lower().startswith("wilcoxon") else "paired t" if "t-test" in method else method
+
+
 def beyond_rows(found: CohortSizeControl) -> list[dict]:
     """Significant and published features: what random parts of the same sizes give, and what is beyond."""
-    stays = set(found.beyond_size)
     rows = []
     for each in found.excess.features:
         difference = found.differences.feature(each.name)
@@ -116,7 +122,7 @@ def beyond_rows(found: CohortSizeControl) -> list[dict]:
                 "effect": "–" if each.effect_size is None else f"{each.effect_size.value:.2f}",
                 "adjusted": _unbroken(p_text(each.p_adjusted)),
                 "significant": difference.significant,
-                "stays": each.name in stays,
+                "beyond": found.beyond(each.name) or "–",
             }
         )
     return rows

@@ -44,6 +44,9 @@ def size_verdict(analysis, size_control) -> list[str]:
     ]
     if alone:
         sentences.append(f"The size of the regions alone may explain {named(alone)}.")
+    if size_control.opposite:
+        sentences.append(f"Beyond size the difference is significantly the other way round for "
+                         f"{named(size_control.opposite)}.")  # fmt: skip
     published = [each.name for each in analysis.features if each.published is not None]
     if published:
         n = len(set(published) & set(stays))

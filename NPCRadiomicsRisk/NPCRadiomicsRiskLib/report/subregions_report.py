@@ -134,7 +134,7 @@ def stability_rows(stability) -> list[dict]:
                 "difference": math.nan if each.difference is None else each.difference,
                 "spread": math.nan if each.spread is None else each.spread,
                 "same_sign": "–" if each.same_sign is None else f"{100 * each.same_sign:.0f} %",
-                "worst": f"{worst} {100 * each.by_kind[worst]:.0f} %" if worst else "–",
+                "worst": f"{worst} {100 * each.by_kind[worst]:.0f} %" if worst and each.by_kind[worst] < 1 else "–",
                 "choices": f"{each.n_choices_same_sign} of {each.n_choices}" if each.n_choices else "–",
                 "grade": each.grade,
             }

@@ -481,7 +481,7 @@ class NPCRadiomicsRiskLogic(ScriptedLoadableModuleLogic):
         Args:
             table: node with a row per patient and region: patient, region, volume_cm3, n_voxels, 47 features.
             outputs: CohortOutputs of an earlier result with nodes to update.
-            choices: keyword arguments of NPCRadiomicsRiskLib.heterogeneity.compare_subregions (test, correction, ...).
+            choices: keyword arguments of heterogeneity.comparison.compare_subregions (test, correction, ...).
 
         Returns:
             NPCRadiomicsRiskLib.mrml.cohort_features.RegionComparison.
@@ -499,7 +499,7 @@ class NPCRadiomicsRiskLogic(ScriptedLoadableModuleLogic):
         Args:
             volume: the pre-treatment scan. gtv, segment: segmentation, and name or ID of the tumor's segment.
             outputs: MapOutputs with nodes to update; new ones are made for the rest.
-            options: radius_mm, or keyword arguments of NPCRadiomicsRiskLib.radioresistance.radioresistance_map
+            options: radius_mm, or keyword arguments of radioresistance.exploratory_map.radioresistance_map
                 (n_levels, model, boost_rule, ...).
 
         Returns:
@@ -572,7 +572,7 @@ class NPCRadiomicsRiskTest(ScriptedLoadableModuleTest):
         self.assertEqual(table.GetNumberOfRows(), 2)
 
     def test_mapSuggestsAPartOfTheTumor(self):
-        from NPCRadiomicsRiskLib.radioresistance import BoostRule
+        from NPCRadiomicsRiskLib.radioresistance.exploratory_map import BoostRule
 
         logic = NPCRadiomicsRiskLogic()
         patient = logic.loadRecurrencePhantom(seed=1)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from NPCRadiomicsRiskLib import alignment_pair
-from NPCRadiomicsRiskLib.alignment import Box, align, assess_given, box_around, landmark_errors_mm
-from NPCRadiomicsRiskLib.alignment_pair import Level
+from NPCRadiomicsRiskLib.alignment import scan_pair
+from NPCRadiomicsRiskLib.alignment.rigid_alignment import Box, align, assess_given, box_around, landmark_errors_mm
+from NPCRadiomicsRiskLib.alignment.scan_pair import Level
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.phantom import PhantomGrid
 from NPCResponseLib.phantom.recurrence import simulate_recurrence
@@ -24,12 +24,12 @@ def patient():
 @pytest.fixture
 def quick(monkeypatch):
     """Fewer points and tries, where accuracy is not the question."""
-    monkeypatch.setattr(alignment_pair, "FINE", Level(2.8, 1.0, 8_000, 0.5))
-    monkeypatch.setattr(alignment_pair, "MEDIUM", Level(4.0, 2.0, 4_000, 1.5))
-    monkeypatch.setattr(alignment_pair, "N_PERTURBED", 64)
-    monkeypatch.setattr(alignment_pair, "N_FOLLOWED", 3)
-    monkeypatch.setattr(alignment_pair, "CAPTURE_RINGS", (5.0,))
-    monkeypatch.setattr(alignment_pair, "SWEEP_MM", np.zeros(1))
+    monkeypatch.setattr(scan_pair, "FINE", Level(2.8, 1.0, 8_000, 0.5))
+    monkeypatch.setattr(scan_pair, "MEDIUM", Level(4.0, 2.0, 4_000, 1.5))
+    monkeypatch.setattr(scan_pair, "N_PERTURBED", 64)
+    monkeypatch.setattr(scan_pair, "N_FOLLOWED", 3)
+    monkeypatch.setattr(scan_pair, "CAPTURE_RINGS", (5.0,))
+    monkeypatch.setattr(scan_pair, "SWEEP_MM", np.zeros(1))
 
 
 def scans(patient):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from NPCRadiomicsRiskLib.alignment import chained, landmark_errors_mm, landmark_transform
-from NPCRadiomicsRiskLib.landmarks import carried
+from NPCRadiomicsRiskLib.alignment.landmarks import carried
+from NPCRadiomicsRiskLib.alignment.rigid_alignment import chained, landmark_errors_mm, landmark_transform
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.phantom.grid import rotation_about
 

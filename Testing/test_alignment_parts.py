@@ -6,17 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from NPCRadiomicsRiskLib.alignment import Box, box_around, comparison_slices
-from NPCRadiomicsRiskLib.alignment_edges import edge_match
-from NPCRadiomicsRiskLib.alignment_images import WorkingImage, working_image
-from NPCRadiomicsRiskLib.alignment_search import (
+from NPCRadiomicsRiskLib.alignment.edges import edge_match
+from NPCRadiomicsRiskLib.alignment.images import WorkingImage, working_image
+from NPCRadiomicsRiskLib.alignment.landmarks import carried
+from NPCRadiomicsRiskLib.alignment.rigid_alignment import Box, box_around, comparison_slices
+from NPCRadiomicsRiskLib.alignment.search import (
     distance_mm,
     distinct_best,
     motion,
     normalized_mutual_information,
     perturbations,
 )
-from NPCRadiomicsRiskLib.landmarks import carried
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.phantom import PhantomGrid
 

@@ -25,9 +25,9 @@ from NPCRadiomicsRiskLib.commands.plain_results import (
     stability_from,
 )
 from NPCRadiomicsRiskLib.commands.texture_options import TextureChoice
-from NPCRadiomicsRiskLib.heterogeneity import ADJUSTMENTS, PATHS
-from NPCRadiomicsRiskLib.size_control import size_control
-from NPCRadiomicsRiskLib.stability import feature_stability
+from NPCRadiomicsRiskLib.heterogeneity.comparison import ADJUSTMENTS, PATHS
+from NPCRadiomicsRiskLib.robustness.size_control import size_control
+from NPCRadiomicsRiskLib.robustness.stability import feature_stability
 from NPCRadiomicsRiskLib.texture.panel47 import FEATURE_NAMES, PUBLISHED_SIGNIFICANT, TextureSettings
 from Testing.subregion_files import write_image
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from NPCRadiomicsRiskLib.dose_coverage import IN_FIELD, MARGINAL, OUT_OF_FIELD, category, in_field
+from NPCRadiomicsRiskLib.subregions.dose_coverage import IN_FIELD, MARGINAL, OUT_OF_FIELD, category, in_field
 from NPCResponseLib.errors import InputError
 
 MASK_TO_RAS = np.diag([0.7, 0.7, 5.0, 1.0])

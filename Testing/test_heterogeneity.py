@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from NPCRadiomicsRiskLib.heterogeneity import (
+from NPCRadiomicsRiskLib.heterogeneity.comparison import (
     compare_subregions,
     detectable_dz,
     fewest_for_wilcoxon,
     smallest_wilcoxon_p,
 )
-from NPCRadiomicsRiskLib.heterogeneity_tables import tables
-from NPCRadiomicsRiskLib.paired_values import EMPTY, paired_values, paired_values_from_rows
-from NPCRadiomicsRiskLib.published_subregions import consistency, published_subregions
-from NPCRadiomicsRiskLib.volume_relation import relate_to_volume
+from NPCRadiomicsRiskLib.heterogeneity.paired_values import EMPTY, paired_values, paired_values_from_rows
+from NPCRadiomicsRiskLib.heterogeneity.published_subregions import consistency, published_subregions
+from NPCRadiomicsRiskLib.heterogeneity.tables import tables
+from NPCRadiomicsRiskLib.heterogeneity.volume_relation import relate_to_volume
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.readers.cohort_table import TableFormat, read_table
 from NPCResponseLib.statistics.published_numbers import FACTS_FILE

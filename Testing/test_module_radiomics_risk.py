@@ -92,7 +92,7 @@ with pytest.MonkeyPatch.context() as patch:
 @pytest.fixture
 def quick_alignment(monkeypatch):
     """Landmarks in place of the search, which takes half a minute: its own tests try it."""
-    from NPCRadiomicsRiskLib import landmarks
+    from NPCRadiomicsRiskLib.alignment import landmarks
     from NPCRadiomicsRiskLib.mrml import alignment
     from Testing.test_panel_subregions_align import an_alignment
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import slicer
 
-from NPCRadiomicsRiskLib.subregions import GTV, GTVNR, GTVR
+from NPCRadiomicsRiskLib.subregions.division import GTV, GTVNR, GTVR
 from NPCResponseLib.mrml.cohort_nodes import column_names
 from NPCResponseLib.mrml.files import save_scene
 from Testing.subregion_nodes import PRE_GRID, add_ball, add_grid_volume, array_of_segment, points_of

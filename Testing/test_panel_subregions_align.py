@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import slicer
 
-from NPCRadiomicsRiskLib.alignment import Alignment
-from NPCRadiomicsRiskLib.alignment_edges import EdgeMatch
-from NPCRadiomicsRiskLib.alignment_quality import AlignmentQuality
+from NPCRadiomicsRiskLib.alignment.edges import EdgeMatch
+from NPCRadiomicsRiskLib.alignment.quality import AlignmentQuality
+from NPCRadiomicsRiskLib.alignment.rigid_alignment import Alignment
 from NPCRadiomicsRiskLib.mrml import alignment as alignment_nodes
-from NPCRadiomicsRiskLib.subregions import GTV, GTVR
+from NPCRadiomicsRiskLib.subregions.division import GTV, GTVR
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.mrml.geometry import as_vtk_matrix
 from Testing.subregion_nodes import PRE_GRID, RECURRENCE_GRID, add_ball, add_grid_volume

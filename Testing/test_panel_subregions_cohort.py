@@ -10,7 +10,7 @@ import vtk
 
 from NPCRadiomicsRiskLib.mrml import cohort_features
 from NPCRadiomicsRiskLib.mrml.cohort_features import COLUMNS, RegionComparisonJob, add_patient, rows_of
-from NPCRadiomicsRiskLib.subregions import GTVNR, GTVR
+from NPCRadiomicsRiskLib.subregions.division import GTVNR, GTVR
 from NPCRadiomicsRiskLib.texture.panel47 import FEATURE_NAMES
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.mrml.cohort_nodes import column_names

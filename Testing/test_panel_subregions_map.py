@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import slicer
 
-from NPCRadiomicsRiskLib import radioresistance
 from NPCRadiomicsRiskLib.mrml import radioresistance as map_nodes
-from NPCRadiomicsRiskLib.radioresistance import PUBLISHED_DIRECTIONS, LocalModel
-from NPCRadiomicsRiskLib.subregions import GTV
+from NPCRadiomicsRiskLib.radioresistance import exploratory_map
+from NPCRadiomicsRiskLib.radioresistance.exploratory_map import PUBLISHED_DIRECTIONS, LocalModel
+from NPCRadiomicsRiskLib.subregions.division import GTV
 from Testing.subregion_nodes import array_of_segment
 from Testing.test_panel_subregions import (  # noqa: F401 - fixtures
     balls,
@@ -79,7 +79,7 @@ def test_suggested_region_follows_the_slider_without_a_new_map(mapped, monkeypat
     def never(*_arguments, **_options):
         raise AssertionError("features are there already")
 
-    monkeypatch.setattr(radioresistance, "local_tumor_features", never)
+    monkeypatch.setattr(exploratory_map, "local_tumor_features", never)
     mapped.ui.mapBoostPercentSlider.value = 60
     assert mapped.messages == []
     assert boost_of(mapped).sum() / tumor.sum() == pytest.approx(0.6, abs=0.05)

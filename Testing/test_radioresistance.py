@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter, label
 from scipy.optimize import minimize
 from scipy.special import expit, ndtr, ndtri
 
-from NPCRadiomicsRiskLib.radioresistance import (
+from NPCRadiomicsRiskLib.radioresistance.boost import suggest_boost
+from NPCRadiomicsRiskLib.radioresistance.exploratory_map import (
     EXPLORATORY,
     PUBLISHED_DIRECTIONS,
     BoostRule,
@@ -22,9 +23,8 @@ from NPCRadiomicsRiskLib.radioresistance import (
     radius_of_mm,
     train_model,
 )
-from NPCRadiomicsRiskLib.radioresistance_boost import suggest_boost
-from NPCRadiomicsRiskLib.radioresistance_features import groups_of_similar_size, normal_scores
-from NPCRadiomicsRiskLib.radioresistance_model import _fit, _sample, auc
+from NPCRadiomicsRiskLib.radioresistance.features import groups_of_similar_size, normal_scores
+from NPCRadiomicsRiskLib.radioresistance.model import _fit, _sample, auc
 from NPCRadiomicsRiskLib.texture.glszm import size_zone_features, size_zone_matrices
 from NPCRadiomicsRiskLib.texture.histogram import intensity_features
 from NPCRadiomicsRiskLib.texture.ngtdm import tone_difference_features, tone_differences
@@ -125,7 +125,7 @@ def test_the_part_with_the_published_signs_is_found():
 def test_a_knob_turns_without_computing_features_again(monkeypatch):
     image, tumor, _ = two_textures(5)
     features = local_tumor_features(image, tumor, SPACING)
-    monkeypatch.setattr("NPCRadiomicsRiskLib.radioresistance_features.local_glszm", None)
+    monkeypatch.setattr("NPCRadiomicsRiskLib.radioresistance.features.local_glszm", None)
     only = {name: float(name == "NGTDM_Busyness") for name in PUBLISHED_DIRECTIONS}
     start = time.perf_counter()
     found = map_of_features(features, weights=only, boost_rule=BoostRule(volume_share=0.4))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
-from NPCRadiomicsRiskLib.dose_coverage import IN_FIELD, MARGINAL, in_field
 from NPCRadiomicsRiskLib.readers import rasterized, read_dose, read_structures, read_volume
+from NPCRadiomicsRiskLib.subregions.dose_coverage import IN_FIELD, MARGINAL, in_field
 from NPCResponseLib.errors import InputError
 from Testing.rt_factory import FRAME, OTHER_FRAME, DoseGrid, Roi, sphere, write_dose, write_series, write_structures
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 from scipy.spatial.transform import Rotation
 
-from NPCRadiomicsRiskLib.contours import rasterize
-from NPCRadiomicsRiskLib.polygons import pixels_inside, polygon_area
 from NPCRadiomicsRiskLib.readers import check_same_patient, mask_of, rasterized, read_structures
+from NPCRadiomicsRiskLib.subregions.contours import rasterize
+from NPCRadiomicsRiskLib.subregions.polygons import pixels_inside, polygon_area
 from NPCResponseLib.errors import InputError
 from Testing.rt_factory import (
     FRAME,

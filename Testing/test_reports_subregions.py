@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from NPCRadiomicsRiskLib.cohort_size_control import cohort_size_control
 from NPCRadiomicsRiskLib.commands.patient_inputs import PatientInputs
 from NPCRadiomicsRiskLib.commands.patient_measurement import MeasurementChoice, measure_patient
 from NPCRadiomicsRiskLib.commands.subregions_results import build_report
 from NPCRadiomicsRiskLib.commands.texture_options import TextureChoice
-from NPCRadiomicsRiskLib.heterogeneity import compare_subregions
-from NPCRadiomicsRiskLib.heterogeneity_tables import tables
-from NPCRadiomicsRiskLib.paired_values import PairedValues
+from NPCRadiomicsRiskLib.heterogeneity.comparison import compare_subregions
+from NPCRadiomicsRiskLib.heterogeneity.paired_values import PairedValues
+from NPCRadiomicsRiskLib.heterogeneity.tables import tables
 from NPCRadiomicsRiskLib.report import (
     heterogeneity_figures,
     heterogeneity_report,
@@ -26,8 +25,9 @@ from NPCRadiomicsRiskLib.report import (
     subregions_report,
 )
 from NPCRadiomicsRiskLib.report.planes import MARKS, Plane, gray
-from NPCRadiomicsRiskLib.size_control import FeatureSizeControl, SizeControl
-from NPCRadiomicsRiskLib.stability import MeasuredRegions
+from NPCRadiomicsRiskLib.robustness.cohort_size_control import cohort_size_control
+from NPCRadiomicsRiskLib.robustness.size_control import FeatureSizeControl, SizeControl
+from NPCRadiomicsRiskLib.robustness.stability import MeasuredRegions
 from NPCRadiomicsRiskLib.texture.panel47 import FEATURE_NAMES, PUBLISHED_SIGNIFICANT
 from NPCResponseLib import headless
 from NPCResponseLib.report.provenance import Provenance

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from NPCRadiomicsRiskLib.heterogeneity import compare_subregions
-from NPCRadiomicsRiskLib.size_control import excess_values, random_divisions, size_control
+from NPCRadiomicsRiskLib.heterogeneity.comparison import compare_subregions
+from NPCRadiomicsRiskLib.robustness.size_control import excess_values, random_divisions, size_control
 from NPCResponseLib.errors import InputError
 
 SPACING = (5.0, 1.0, 1.0)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from NPCRadiomicsRiskLib.cohort_stability import cohort_stability
-from NPCRadiomicsRiskLib.contour_perturbation import (
+from NPCRadiomicsRiskLib.robustness.cohort_stability import cohort_stability
+from NPCRadiomicsRiskLib.robustness.contour_perturbation import (
     GTV_DILATION,
     GTV_EROSION,
     GTVR_DILATION,
@@ -26,8 +26,8 @@ from NPCRadiomicsRiskLib.contour_perturbation import (
     perturbed_masks,
     signed_distance_mm,
 )
-from NPCRadiomicsRiskLib.heterogeneity_tables import stability_tables
-from NPCRadiomicsRiskLib.stability import feature_stability, quantization_choices
+from NPCRadiomicsRiskLib.robustness.stability import feature_stability, quantization_choices
+from NPCRadiomicsRiskLib.robustness.stability_tables import stability_tables
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.statistics.agreement import intraclass_correlation
 

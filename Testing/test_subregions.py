@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from NPCRadiomicsRiskLib.subregions import GTV, GTVNR, GTVR, carry, carry_mask, divide
+from NPCRadiomicsRiskLib.subregions.division import GTV, GTVNR, GTVR, carry, carry_mask, divide
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.registration import resample
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from NPCRadiomicsRiskLib.texture.histogram import intensity_features
 from NPCRadiomicsRiskLib.texture.panel47 import FEATURE_NAMES, TextureSettings, texture_panel
 
 OWN = Path(__file__).parent / "reference_texture" / "toolbox"
@@ -126,3 +127,10 @@ def test_own_cases_are_those_of_the_shared_folder():
     for case in OWN.iterdir():
         for file in case.iterdir():
             assert file.read_bytes() == (SHARED / case.name / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e6 + 0.1])
+def test_constant_values_have_no_moments_whatever_their_sum_rounds_to(value):
+    found = intensity_features(np.full(1000, value), toolbox=True)
+    assert (found["Mean"], found["Variance"], found["MAD"]) == (value, 0, 0)
+    assert all(np.isnan(found[name]) for name in ("Skewness", "Kurtosis", "Hyperskewness", "Hyperflatness"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from NPCRadiomicsRiskLib.alignment import Alignment, align, box_around, landmark_errors_mm
+from NPCRadiomicsRiskLib.alignment.rigid_alignment import Alignment, align, box_around, landmark_errors_mm
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.phantom import PhantomGrid
 from NPCResponseLib.phantom.recurrence import LARGEST_NECK_DEG, simulate_recurrence

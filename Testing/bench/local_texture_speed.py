@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from NPCRadiomicsRiskLib.radioresistance import BoostRule, map_of_features, radioresistance_map
+from NPCRadiomicsRiskLib.radioresistance.exploratory_map import BoostRule, map_of_features, radioresistance_map
 from NPCRadiomicsRiskLib.texture.local_glcm import MOMENT_FEATURES, local_glcm
 from NPCRadiomicsRiskLib.texture.local_glszm import PYRADIOMICS_FEATURES, local_glszm
 from NPCRadiomicsRiskLib.texture.local_ngtdm import LOCAL_NGTDM_FEATURES, local_ngtdm

@@ -18,9 +18,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from NPCRadiomicsRiskLib.carried_mask import carry_mask
-from NPCRadiomicsRiskLib.heterogeneity import compare_subregions
-from NPCRadiomicsRiskLib.subregions import divide
+from NPCRadiomicsRiskLib.heterogeneity.comparison import compare_subregions
+from NPCRadiomicsRiskLib.subregions.carried_mask import carry_mask
+from NPCRadiomicsRiskLib.subregions.division import divide
 from NPCRadiomicsRiskLib.texture.panel47 import (
     FEATURE_NAMES,
     PUBLISHED_SIGNIFICANT,
@@ -97,7 +97,7 @@ def with_error(patient: PhantomRecurrence, number: int) -> np.ndarray:
 
 
 def aligned(patient: PhantomRecurrence, number: int) -> np.ndarray:
-    from NPCRadiomicsRiskLib.alignment import align
+    from NPCRadiomicsRiskLib.alignment.rigid_alignment import align
 
     found = align(patient.pre, patient.pre_grid.ijk_to_ras, patient.recurrence, patient.recurrence_grid.ijk_to_ras)
     return found.moving_to_fixed_ras

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..subregions import GTVNR, GTVR
+from ..subregions.division import GTVNR, GTVR
 from ..texture.panel47 import FEATURE_NAMES, RegionFeatures
 
 COLUMNS = ("patient", "region", "volume_cm3", "n_voxels", *FEATURE_NAMES)

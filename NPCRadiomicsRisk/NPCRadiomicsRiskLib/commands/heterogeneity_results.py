@@ -11,15 +11,16 @@ from NPCResponseLib.errors import InputError
 from NPCResponseLib.readers.cohort_table import TableFormat, read_table
 from NPCResponseLib.report.provenance import Provenance, input_record
 
-from ..cohort_size_control import TABLE_NAME as SIZE_CONTROL_NAME
-from ..cohort_size_control import CohortSizeControl, cohort_size_control
-from ..cohort_stability import FEWEST_PATIENTS, cohort_stability
 from ..delimited_text import delimiter_of, has_decimal_commas, read_lines, read_text
-from ..heterogeneity import compare_subregions
-from ..heterogeneity_tables import TABLE_NAMES, stability_tables, tables
-from ..paired_values import PairedValues, paired_values_from_rows
+from ..heterogeneity.comparison import compare_subregions
+from ..heterogeneity.paired_values import PairedValues, paired_values_from_rows
+from ..heterogeneity.tables import TABLE_NAMES, tables
 from ..report import heterogeneity_figures
 from ..report.heterogeneity_report import HeterogeneityReport, write_report
+from ..robustness.cohort_size_control import TABLE_NAME as SIZE_CONTROL_NAME
+from ..robustness.cohort_size_control import CohortSizeControl, cohort_size_control
+from ..robustness.cohort_stability import FEWEST_PATIENTS, cohort_stability
+from ..robustness.stability_tables import stability_tables
 from .cohort_run import PatientOutcome, run_cohort
 from .feature_rows import write_columns, write_rows
 from .heterogeneity import INDEX_NAME

@@ -14,9 +14,9 @@ from ..mrml.features import FeaturesJob, FeaturesResult
 from ..mrml.patient_files import add_image, load_landmarks, load_transform
 from ..mrml.radioresistance import MapJob, MapResult
 from ..mrml.subregions import GTV, GTVNR, GTVR, SubRegionSettings, SubRegionsJob, SubRegionsResult
-from ..radioresistance import LocalModel
-from ..size_control import SizeControl, size_control
-from ..stability import PatientStability
+from ..radioresistance.exploratory_map import LocalModel
+from ..robustness.size_control import SizeControl, size_control
+from ..robustness.stability import PatientStability
 from .patient_inputs import PatientInputs
 from .patient_reading import PatientReader, read_image
 from .texture_options import TextureChoice

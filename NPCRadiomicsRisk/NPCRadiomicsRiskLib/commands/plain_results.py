@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
-from ..size_control import FeatureSizeControl, SizeControl
-from ..stability import FeatureStability, MeasuredRegions, PatientStability
+from ..robustness.size_control import FeatureSizeControl, SizeControl
+from ..robustness.stability import FeatureStability, MeasuredRegions, PatientStability
 
 
 def plain_size_control(found: SizeControl | None) -> dict | None:

@@ -65,7 +65,7 @@ def _train(manifest: Path, options: dict, interruption: Interruption, *, quiet: 
         progress("Starting", 0.0)
         load_modules(interruption, "headless")
         load_modules(interruption, "commands.patient_measurement", package="NPCRadiomicsRiskLib")
-        from ..radioresistance_model import train_model
+        from ..radioresistance.model import train_model
         from .manifest import read_manifest
         from .patient_measurement import MeasurementChoice
 
@@ -89,8 +89,8 @@ def _tumor(inputs, choice, interruption: Interruption):
     from NPCResponseLib import headless
 
     from ..mrml.subregions import GTVNR, GTVR
-    from ..radioresistance_features import local_tumor_features
-    from ..radioresistance_model import TrainingTumor
+    from ..radioresistance.features import local_tumor_features
+    from ..radioresistance.model import TrainingTumor
     from .patient_measurement import measure_patient
 
     with interruption.deferred():

@@ -21,7 +21,7 @@ from NPCResponseLib.mrml.result_nodes import check_outputs, removed_on_failure
 from NPCResponseLib.mrml.segments import native_mask
 from NPCResponseLib.registration import resample
 
-from ..alignment import Alignment, Box, align, assess_given
+from ..alignment.rigid_alignment import Alignment, Box, align, assess_given
 from ..background import steps_of
 from .images import Image, is_under, matrix_below, read_image
 from .tables import write_table

@@ -19,7 +19,7 @@ from NPCResponseLib.mrml.cohort_nodes import CohortOutputs, add_patients, column
 from NPCResponseLib.mrml.hierarchy import place_beside
 
 from ..background import steps_of
-from ..subregions import GTVNR, GTVR
+from ..subregions.division import GTVNR, GTVR
 from ..texture.panel47 import FEATURE_NAMES, RegionFeatures
 from .tables import cell_text
 
@@ -132,7 +132,7 @@ def _text_column(title: str, cells):
 @dataclass(frozen=True, eq=False)
 class RegionComparison:
     """Attributes:
-    analysis: NPCRadiomicsRiskLib.heterogeneity.HeterogeneityAnalysis.
+    analysis: NPCRadiomicsRiskLib.heterogeneity.comparison.HeterogeneityAnalysis.
     outputs: table and chart nodes by name.
     """
 
@@ -144,14 +144,14 @@ class RegionComparisonJob:
     """Compares recurrent and other regions over the patients of a table node.
 
     Args:
-        choices: keyword arguments of :func:`NPCRadiomicsRiskLib.heterogeneity.compare_subregions` (test, correction).
+        choices: keyword arguments of ``heterogeneity.comparison.compare_subregions`` (test, correction).
 
     Raises:
         InputError: no table of sub-regions; the sentence names row and column.
     """
 
     def __init__(self, node, **choices):
-        from ..paired_values import paired_values_from_rows
+        from ..heterogeneity.paired_values import paired_values_from_rows
 
         self.node, self._choices = node, choices
         self._values = paired_values_from_rows(patients_of(node))
@@ -159,14 +159,14 @@ class RegionComparisonJob:
 
     def steps(self) -> Generator[float, None, None]:
         """Compute, yielding the fraction done. Touches no node."""
-        from ..heterogeneity import compare_subregions
+        from ..heterogeneity.comparison import compare_subregions
 
         self._analysis = yield from steps_of(lambda _progress: compare_subregions(self._values, **self._choices))
         yield 1.0
 
     def finish(self, outputs: CohortOutputs | None = None) -> RegionComparison:
         """Write tables and charts: into the nodes of ``outputs``, new ones for the rest."""
-        from ..heterogeneity_tables import tables
+        from ..heterogeneity.tables import tables
 
         analysis = self._analysis
         made = [chart for chart in (components_chart(analysis),) if chart is not None]

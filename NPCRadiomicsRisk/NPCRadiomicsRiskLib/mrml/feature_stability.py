@@ -11,8 +11,8 @@ from NPCResponseLib.mrml.result_nodes import check_outputs, removed_on_failure
 from NPCResponseLib.mrml.segments import segment_mask
 
 from ..background import steps_of
-from ..stability import PatientStability, feature_stability
-from ..subregions import GTV, GTVR
+from ..robustness.stability import PatientStability, feature_stability
+from ..subregions.division import GTV, GTVR
 from ..texture.panel47 import TextureSettings
 from .images import read_image
 from .subregions import GTVR_OUTSIDE

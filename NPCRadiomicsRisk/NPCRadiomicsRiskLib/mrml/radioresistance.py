@@ -15,7 +15,13 @@ from NPCResponseLib.mrml.result_nodes import check_outputs, removed_on_failure
 from NPCResponseLib.mrml.segments import segment_mask
 
 from ..background import steps_of
-from ..radioresistance import BoostRule, RadioresistanceMap, map_of_features, radioresistance_map, radius_of_mm
+from ..radioresistance.exploratory_map import (
+    BoostRule,
+    RadioresistanceMap,
+    map_of_features,
+    radioresistance_map,
+    radius_of_mm,
+)
 from .images import read_image
 
 KIND = volumes.MapKind(
@@ -59,7 +65,7 @@ class MapJob:
         tumor: (segmentation node, segment ID): the GTV.
         radius_mm: half-width of the neighborhoods, rounded to voxels along each axis; None for the default.
         different_patients: the nodes' patient IDs differ on purpose.
-        options: keyword arguments of :func:`NPCRadiomicsRiskLib.radioresistance.radioresistance_map`.
+        options: keyword arguments of :func:`NPCRadiomicsRiskLib.radioresistance.exploratory_map.radioresistance_map`.
 
     Raises:
         InputError: anything that cannot be used; the sentence says what, where and what to do.

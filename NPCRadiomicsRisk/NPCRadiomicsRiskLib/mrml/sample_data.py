@@ -11,7 +11,7 @@ from NPCResponseLib.mrml.hierarchy import place_beside
 from NPCResponseLib.mrml.image_series import DISPLAY_PERCENTILES
 from NPCResponseLib.phantom.recurrence import PhantomRecurrence, simulate_recurrence
 
-from ..subregions import GTV, GTVR
+from ..subregions.division import GTV, GTVR
 from .subregions import SEGMENT_COLORS
 
 # Large enough to be off by what patients are, small enough to find.

@@ -20,8 +20,8 @@ from NPCResponseLib.mrml.result_nodes import check_outputs, removed_on_failure
 from NPCResponseLib.mrml.segments import NativeMask, native_mask
 
 from ..background import steps_of
-from ..dose_coverage import InField, in_field
-from ..subregions import GTV, GTVNR, GTVR, SubRegions, carry, divide
+from ..subregions.division import GTV, GTVNR, GTVR, SubRegions, carry, divide
+from ..subregions.dose_coverage import InField, in_field
 from .images import read_image
 from .tables import write_table
 

@@ -16,7 +16,7 @@ from NPCResponseLib.errors import InputError
 from NPCResponseLib.readers import patient_fingerprint
 from NPCResponseLib.readers.dicom_values import first_number, first_text, whole
 
-from ..contours import RasterizedContours, rasterize
+from ..subregions.contours import RasterizedContours, rasterize
 from .dicom_rt import check_frame, read_one
 
 STORAGE_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"

@@ -12,9 +12,9 @@ from NPCResponseLib.cohort.tables import p_text
 from NPCResponseLib.report.cohort_figures import Drawn, save
 from NPCResponseLib.report.figure_parts import axes_mm, figure_mm, report_style
 
-from ..heterogeneity import HeterogeneityAnalysis
-from ..paired_values import PairedValues
-from ..subregions import GTVNR, GTVR
+from ..heterogeneity.comparison import HeterogeneityAnalysis
+from ..heterogeneity.paired_values import PairedValues
+from ..subregions.division import GTVNR, GTVR
 
 __all__ = ["NAMES", "Drawn", "draw", "save"]
 

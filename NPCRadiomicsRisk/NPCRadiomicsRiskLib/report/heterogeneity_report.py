@@ -9,10 +9,10 @@ from NPCResponseLib.report import html
 from NPCResponseLib.report.figure_parts import report_style, svg_data_uri
 from NPCResponseLib.report.provenance import Provenance
 
-from ..cohort_size_control import CohortSizeControl
-from ..cohort_stability import CohortStability
-from ..heterogeneity import FeatureComparison, HeterogeneityAnalysis
-from ..heterogeneity_tables import NotedTable
+from ..heterogeneity.comparison import FeatureComparison, HeterogeneityAnalysis
+from ..heterogeneity.tables import NotedTable
+from ..robustness.cohort_size_control import CohortSizeControl
+from ..robustness.cohort_stability import CohortStability
 from . import heterogeneity_text as text
 from .heterogeneity_figures import Drawn
 

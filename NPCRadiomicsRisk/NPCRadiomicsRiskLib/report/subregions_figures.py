@@ -15,7 +15,7 @@ from NPCResponseLib.report.figure_parts import (
     figure_mm,
 )
 
-from ..alignment_pictures import comparison_slices
+from ..alignment.pictures import comparison_slices
 from .planes import MARKS, Plane, gray
 
 WIDTH_MM, PANEL_MM, GAP_MM, TITLE_MM = 180.0, 58.0, 3.0, 6.0

@@ -14,7 +14,7 @@ from NPCResponseLib.report.provenance import Provenance
 from ..mrml.alignment import quality_rows
 from ..mrml.subregions import subregion_rows
 from ..patient_overview import warnings_of
-from ..subregions import GTV, GTVNR, GTVR
+from ..subregions.division import GTV, GTVNR, GTVR
 from ..texture.panel47 import FEATURES, PUBLISHED_SIGNIFICANT
 from . import subregions_figures as figures
 from . import subregions_text as text

@@ -19,7 +19,8 @@ def intensity_features(values: np.ndarray, *, toolbox: bool) -> dict[str, float]
     n = len(values)
     if not n:
         return dict.fromkeys(NAMES, np.nan)
-    mean = values.mean()
+    constant = values.min() == values.max()
+    mean = values[0] if constant else values.mean()  # a sum's rounding would be the deviation of constant values
     d = values - mean
     variance = float((d * d).mean())
     standardized = _standardized_moments(d)

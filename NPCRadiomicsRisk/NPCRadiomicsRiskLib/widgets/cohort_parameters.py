@@ -7,7 +7,7 @@ from NPCResponseLib.mrml.cohort_nodes import CohortOutputs, nodes_by_name
 from NPCResponseLib.widgets.result_text import bullets
 
 from ..mrml.cohort_features import RegionComparison, RegionComparisonJob, add_patient, load_cohort, n_patients
-from ..subregions import GTVNR, GTVR
+from ..subregions.division import GTVNR, GTVR
 from .section_parameters import SectionParameters
 
 TEXTS = ("cohortSummaryText", "cohortNotesText")

@@ -9,7 +9,7 @@ from slicer.util import NodeModify
 from NPCResponseLib.widgets.result_text import bullets
 
 from ..mrml.subregions import SubRegionOutputs, SubRegionSettings, SubRegionsJob, SubRegionsResult
-from ..subregions import GTV, GTVNR, GTVR
+from ..subregions.division import GTV, GTVNR, GTVR
 from .align_parameters import AlignParameters
 from .choices import TransformUse
 from .section_parameters import SectionParameters

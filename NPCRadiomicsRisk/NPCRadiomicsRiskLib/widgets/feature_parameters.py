@@ -8,9 +8,9 @@ from slicer.util import NodeModify
 from NPCResponseLib.widgets.result_text import STATUS_COLORS, bullets
 from NPCResponseLib.widgets.segment_selection import existingSegmentIds
 
+from ..heterogeneity.published_subregions import published_subregions
 from ..mrml.features import FeatureOutputs, FeaturesJob, FeaturesResult, direction_holds, direction_of
-from ..published_subregions import published_subregions
-from ..subregions import GTVNR, GTVR
+from ..subregions.division import GTVNR, GTVR
 from ..texture.panel47 import TextureSettings
 from .choices import LevelsUse
 from .section_parameters import SectionParameters

@@ -13,7 +13,7 @@ from NPCResponseLib.errors import InputError
 from NPCResponseLib.widgets.result_text import bullets, centerOfRegionRas
 
 from ..mrml.radioresistance import MapJob, MapOutputs, MapResult, with_boost
-from ..radioresistance import BoostRule, LocalModel
+from ..radioresistance.exploratory_map import BoostRule, LocalModel
 from .choices import MapModel
 from .section_parameters import SectionParameters
 

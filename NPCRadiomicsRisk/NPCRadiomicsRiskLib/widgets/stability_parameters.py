@@ -8,7 +8,7 @@ from slicer.util import NodeModify
 from NPCResponseLib.widgets.result_text import bullets
 
 from ..mrml.feature_stability import StabilityJob, StabilityOutputs, StabilityResult
-from ..stability import GRADES
+from ..robustness.stability import GRADES
 from ..texture.panel47 import PUBLISHED_SIGNIFICANT
 from .feature_parameters import FeatureParameters
 from .section_parameters import SectionParameters

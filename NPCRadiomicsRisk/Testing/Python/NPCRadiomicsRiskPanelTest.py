@@ -118,7 +118,7 @@ class NPCRadiomicsRiskPanelTest(ScriptedLoadableModuleTest):
         """What an alignment would find, without waiting for it: landmarks of the phantom are exact."""
         import numpy as np
 
-        from NPCRadiomicsRiskLib.landmarks import landmark_transform
+        from NPCRadiomicsRiskLib.alignment.landmarks import landmark_transform
         from NPCRadiomicsRiskLib.mrml.alignment import points_by_name
 
         before, after = (points_by_name(node) for node in (patient.pre_landmarks, patient.recurrence_landmarks))

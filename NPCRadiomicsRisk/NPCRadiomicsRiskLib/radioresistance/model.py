@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from NPCResponseLib.errors import InputError
 
-from .radioresistance_features import PUBLISHED_DIRECTIONS, LocalSettings, TumorFeatures
+from .features import PUBLISHED_DIRECTIONS, LocalSettings, TumorFeatures
 
 FORMAT = "NPCRadiomicsRisk local model 1"
 FEWEST_PATIENTS = 3

@@ -15,13 +15,13 @@ import numpy as np
 
 from NPCResponseLib.errors import InputError
 
-from .alignment_images import Box, box_around
-from .alignment_pair import ScanPair
-from .alignment_pictures import ComparisonPlane, comparison_slices
-from .alignment_quality import AlignmentQuality, StartResult, reasons_against, warnings_about
-from .alignment_search import MIN_SHARED, distance_mm, distinct_best, in_threads
-from .alignment_starts import plain_starts
+from .images import Box, box_around
 from .landmarks import common_names, landmark_errors_mm, landmark_transform, paired
+from .pictures import ComparisonPlane, comparison_slices
+from .quality import AlignmentQuality, StartResult, reasons_against, warnings_about
+from .scan_pair import ScanPair
+from .search import MIN_SHARED, distance_mm, distinct_best, in_threads
+from .starts import plain_starts
 
 __all__ = [
     "STARTS",

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import optimize, stats
 
+from ..subregions.division import GTVNR, GTVR
 from .paired_values import PairedValues
-from .subregions import GTVNR, GTVR
 
 if TYPE_CHECKING:
-    from .heterogeneity import FeatureComparison
+    from .comparison import FeatureComparison
 
 NORMALITY_ALPHA = 0.05  # of Shapiro-Wilk, as in the paper
 CORRELATION_ALPHA = 0.05  # of the matrix, as in the paper: without adjustment

@@ -16,7 +16,7 @@ from scipy import ndimage
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.registration import image_of, itk_transform, ras_matrix
 
-from .alignment_images import WorkingImage, cropped
+from .images import WorkingImage, cropped
 from .landmarks import carried
 
 N_BINS = 32

@@ -7,8 +7,8 @@ mean of those divisions by is compared with 0, with the same test and correction
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .heterogeneity import FeatureComparison, HeterogeneityAnalysis, compare_subregions
-from .heterogeneity_tables import NotedTable
+from ..heterogeneity.comparison import FeatureComparison, HeterogeneityAnalysis, compare_subregions
+from ..heterogeneity.tables import NotedTable, yes_no
 from .size_control import SizeControl, excess_values
 
 TABLE_NAME = "size_control"
@@ -75,7 +75,7 @@ class CohortSizeControl:
             found and found.mean, found and found.sd, each.difference_low, each.difference_high, each.method,
             each.statistic_name, each.statistic, each.p, each.p_bonferroni, each.p_holm, each.p_benjamini_hochberg,
             *((size.value, size.low, size.high) if size else (None,) * 3),
-            _yes_no(self.differences.feature(each.name).significant), _yes_no(each.significant), self.beyond(each.name),
+            yes_no(self.differences.feature(each.name).significant), yes_no(each.significant), self.beyond(each.name),
         )  # fmt: skip
 
 
@@ -97,7 +97,3 @@ def cohort_size_control(patients: Mapping[str, SizeControl], differences: Hetero
         confidence=differences.confidence,
     )
     return CohortSizeControl(differences, excess, max(len(each.divided) for each in patients.values()))
-
-
-def _yes_no(value: bool) -> str:
-    return "yes" if value else "no"

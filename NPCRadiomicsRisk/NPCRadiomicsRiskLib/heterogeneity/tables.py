@@ -1,11 +1,10 @@
-"""The comparison of sub-regions and its stability as plain tables, for CSV files, reports and table nodes."""
+"""The comparison of sub-regions as plain tables, for CSV files, reports and table nodes."""
 
 from dataclasses import dataclass
 
 from NPCResponseLib.cohort.tables import ResultTable
 
-from .cohort_stability import CohortStability
-from .heterogeneity import FeatureComparison, HeterogeneityAnalysis
+from .comparison import FeatureComparison, HeterogeneityAnalysis
 from .published_subregions import published_subregions
 
 
@@ -22,19 +21,11 @@ TABLE_NAMES = ("comparison", "significant", "correlations", "components", "loadi
 def tables(analysis: HeterogeneityAnalysis) -> tuple[NotedTable, ...]:
     """Every table that has a row."""
     makers = (_comparison, _significant, _correlations, _components, _loadings, _scores, _boxes, _missing)
-    made = (_table(name, *make(analysis)) for name, make in zip(TABLE_NAMES, makers, strict=True))
+    made = (noted_table(name, *make(analysis)) for name, make in zip(TABLE_NAMES, makers, strict=True))
     return tuple(table for table in made if table.rows)
 
 
-def stability_tables(found: CohortStability) -> tuple[NotedTable, ...]:
-    """Intraclass correlations of each feature, and those of its difference by kind of perturbation."""
-    return (
-        _table("stability", *_stability(found)),
-        _table("stability_by_kind", *_stability_by_kind(found)),
-    )
-
-
-def _table(name: str, title: str, columns, rows, notes=()) -> NotedTable:
+def noted_table(name: str, title: str, columns, rows, notes=()) -> NotedTable:
     return NotedTable(name, title, tuple(columns), tuple(map(tuple, rows)), tuple(notes))
 
 
@@ -57,15 +48,15 @@ def _comparison(analysis: HeterogeneityAnalysis):
 def _comparison_row(each: FeatureComparison) -> tuple:
     published = each.published
     return (
-        each.name, each.n, each.n_missing, *_of(each.recurrent, "mean", "sd"), *_of(each.nonrecurrent, "mean", "sd"),
-        *_of(each.difference, "mean", "sd"), each.difference_low, each.difference_high,
-        *_of(each.normality, "w", "p"), each.method, each.statistic_name, each.statistic, each.p, each.p_bonferroni,
-        each.p_holm, each.p_benjamini_hochberg, _yes_no(each.significant), each.p_paired_t, each.p_wilcoxon_exact,
-        each.p_wilcoxon_asymptotic, each.smallest_p, *_of(each.effect_size, "value", "low", "high"),
-        each.rank_biserial, *_of(each.shift, "estimate", "low", "high"),
-        *_of(each.volume, "r", "p", "at_equal_volumes", "low", "high", "p_at_equal_volumes"),
-        _yes_no(each.volume.extrapolated if each.volume else None), *_of(published, "mean", "sd", "p", "cohens_dz"),
-        _yes_no(each.direction_agrees), " ".join(each.decision), " ".join(each.warnings),
+        each.name, each.n, each.n_missing, *of(each.recurrent, "mean", "sd"), *of(each.nonrecurrent, "mean", "sd"),
+        *of(each.difference, "mean", "sd"), each.difference_low, each.difference_high,
+        *of(each.normality, "w", "p"), each.method, each.statistic_name, each.statistic, each.p, each.p_bonferroni,
+        each.p_holm, each.p_benjamini_hochberg, yes_no(each.significant), each.p_paired_t, each.p_wilcoxon_exact,
+        each.p_wilcoxon_asymptotic, each.smallest_p, *of(each.effect_size, "value", "low", "high"),
+        each.rank_biserial, *of(each.shift, "estimate", "low", "high"),
+        *of(each.volume, "r", "p", "at_equal_volumes", "low", "high", "p_at_equal_volumes"),
+        yes_no(each.volume.extrapolated if each.volume else None), *of(published, "mean", "sd", "p", "cohens_dz"),
+        yes_no(each.direction_agrees), " ".join(each.decision), " ".join(each.warnings),
     )  # fmt: skip
 
 
@@ -76,8 +67,8 @@ def _significant(analysis: HeterogeneityAnalysis):
         "direction_as_published", "r_with_log_volume",
     )  # fmt: skip
     rows = [
-        (each.name, *_of(each.difference, "mean", "sd"), each.p, each.method, *_of(each.published, "mean", "sd", "p"),
-         _yes_no(each.direction_agrees), *_of(each.volume, "r"))
+        (each.name, *of(each.difference, "mean", "sd"), each.p, each.method, *of(each.published, "mean", "sd", "p"),
+         yes_no(each.direction_agrees), *of(each.volume, "r"))
         for each in (analysis.feature(name) for name in analysis.significant)
     ]  # fmt: skip
     source = published_subregions()
@@ -94,7 +85,7 @@ def _correlations(analysis: HeterogeneityAnalysis):
     columns = ("feature_1", "feature_2", "n", "r", "p", "shown", "r_masked")
     rows = [
         (found.names[i], found.names[j], found.n[i][j], found.r[i][j], found.p[i][j],
-         _yes_no(found.significant[i][j]), masked[i][j])
+         yes_no(found.significant[i][j]), masked[i][j])
         for i in range(len(found.names))
         for j in range(i)
     ]  # fmt: skip
@@ -164,33 +155,10 @@ def _missing(analysis: HeterogeneityAnalysis):
     return "Missing values", ("patient", "region", "feature", "reason"), rows
 
 
-def _stability(found: CohortStability):
-    columns = ["feature", "n", "without"]
-    for what in ("gtvr", "gtvnr", "difference"):
-        columns += [f"icc_{what}", f"icc_{what}_low", f"icc_{what}_high", f"grade_{what}", f"grade_of_low_{what}"]
-    columns += ["icc_quantization", "patients_same_sign", "significant", "share_significant"]
-    form = ("value", "low", "high", "grade", "grade_of_low")
-    rows = [
-        (each.name, each.n, each.n_without, *_of(each.recurrent, *form), *_of(each.nonrecurrent, *form),
-         *_of(each.difference, *form), *_of(each.quantization, "value"), each.n_same_sign, _yes_no(each.significant),
-         each.share_significant)
-        for each in found.features
-    ]  # fmt: skip
-    return "Agreement of features under perturbed contours", columns, rows, (*found.method, *found.warnings)
-
-
-def _stability_by_kind(found: CohortStability):
-    columns = ("feature", *(kind.replace(" ", "_") for kind in found.kinds))
-    rows = [
-        (each.name, *(each.by_kind[kind].value if kind in each.by_kind else None for kind in found.kinds))
-        for each in found.features
-    ]
-    return "ICC(2,1) of the difference by kind of perturbation", columns, rows
-
-
-def _of(thing, *names: str) -> tuple:
+def of(thing, *names: str) -> tuple:
+    """Attributes of something that may be missing."""
     return tuple(None if thing is None else getattr(thing, name) for name in names)
 
 
-def _yes_no(value: bool | None) -> str | None:
+def yes_no(value: bool | None) -> str | None:
     return None if value is None else "yes" if value else "no"

@@ -7,9 +7,9 @@ import numpy as np
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.registration import rotation_angle_deg
 
-from .alignment_images import WorkingImage
-from .alignment_pair import ScanPair
+from .images import WorkingImage
 from .landmarks import landmark_transform, paired
+from .scan_pair import ScanPair
 
 MAX_MOMENT_TURN_DEG = 45.0  # nobody lies on the head in a scanner
 

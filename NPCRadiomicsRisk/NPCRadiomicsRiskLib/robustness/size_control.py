@@ -13,9 +13,9 @@ import numpy as np
 
 from NPCResponseLib.errors import InputError
 
-from .paired_values import MissingValue, PairedValues
+from ..heterogeneity.paired_values import MissingValue, PairedValues
+from ..subregions.division import GTVNR, GTVR
 from .stability import MeasuredRegions, Panel, attempted, measured_regions
-from .subregions import GTVNR, GTVR
 
 FEWEST_FOR_P = 19  # random divisions; fewer cannot give p = 0.05
 
@@ -116,7 +116,7 @@ def size_control(
         InputError: as ``random_divisions`` and the panel for the contours as drawn.
     """
     if panel is None:
-        from .texture.panel47 import TextureSettings, texture_panel
+        from ..texture.panel47 import TextureSettings, texture_panel
 
         panel, settings = texture_panel, settings or TextureSettings()
     report = progress or (lambda fraction: None)

@@ -13,8 +13,8 @@ import numpy as np
 
 from NPCResponseLib.errors import InputError
 
+from ..subregions.division import GTVNR, GTVR
 from .contour_perturbation import KINDS, PerturbationSizes, perturbed_masks
-from .subregions import GTVNR, GTVR
 
 SURVIVES, MOSTLY = 0.95, 0.8  # share of the perturbations of the worst kind in which the difference keeps its sign
 GRADES = ("survives", "mostly", "does not survive", "no difference", "not defined")
@@ -154,7 +154,7 @@ def feature_stability(
         InputError: what ``perturbed_masks`` and the panel refuse for the contours as drawn.
     """
     if panel is None:
-        from .texture.panel47 import TextureSettings, texture_panel
+        from ..texture.panel47 import TextureSettings, texture_panel
 
         panel, settings = texture_panel, settings or TextureSettings()
     report = progress or (lambda fraction: None)

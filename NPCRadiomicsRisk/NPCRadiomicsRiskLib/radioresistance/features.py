@@ -20,11 +20,11 @@ from scipy.special import ndtri
 
 from NPCResponseLib.errors import InputError
 
-from .texture.local_glszm import local_glszm
-from .texture.local_intensity import local_intensity
-from .texture.local_neighborhood import LocalFeatures, Neighborhoods, Radius, neighborhoods, radius_per_axis
-from .texture.local_ngtdm import local_ngtdm
-from .texture.quantization import quantize
+from ..texture.local_glszm import local_glszm
+from ..texture.local_intensity import local_intensity
+from ..texture.local_neighborhood import LocalFeatures, Neighborhoods, Radius, neighborhoods, radius_per_axis
+from ..texture.local_ngtdm import local_ngtdm
+from ..texture.quantization import quantize
 
 # Table 2: sign of the mean difference, recurrent part minus the rest.
 PUBLISHED_DIRECTIONS: Mapping[str, int] = {

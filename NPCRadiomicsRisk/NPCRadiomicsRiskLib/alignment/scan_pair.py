@@ -8,10 +8,11 @@ import numpy as np
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.registration import check_image, rotation_angle_deg
 
-from .alignment_edges import edge_match
-from .alignment_images import FINEST_MM, MARGIN_MM, MAX_VOXELS, Box, box_around, working_image
-from .alignment_quality import AlignmentQuality
-from .alignment_search import (
+from .edges import edge_match
+from .images import FINEST_MM, MARGIN_MM, MAX_VOXELS, Box, box_around, working_image
+from .landmarks import carried, landmark_errors_mm
+from .quality import AlignmentQuality
+from .search import (
     Level,
     LevelImages,
     distance_mm,
@@ -23,7 +24,6 @@ from .alignment_search import (
     perturbations,
     refined,
 )
-from .landmarks import carried, landmark_errors_mm
 
 COARSE = Level(spacing_mm=4.5, smoothing_mm=4.0, n_samples=4_000, first_step_mm=4.0)
 MEDIUM = Level(spacing_mm=3.0, smoothing_mm=2.0, n_samples=8_000, first_step_mm=1.5)

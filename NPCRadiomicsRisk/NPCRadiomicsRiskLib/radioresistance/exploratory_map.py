@@ -5,7 +5,7 @@ The rule, for every voxel of the tumor:
 1. The seven features of Table 2 of Akram 2020 in a box around the voxel, as normal scores within this tumor
    (:mod:`radioresistance_features`).
 2. Their mean, each with the sign of its published difference (recurrent part minus the rest), or weighted as the user
-   likes; or the log odds of a model trained on the user's own tumors (:mod:`radioresistance_model`).
+   likes; or the log odds of a model trained on the user's own tumors (``model.py``).
 3. The map is the standard normal distribution function of the mean, or the model's probability: between 0 and 1, 0.5 at
    a voxel that is typical of this tumor. It says nothing about how one tumor compares with another.
 4. The suggested region is the stated share of the tumor where the smoothed map is highest, without small islands
@@ -22,16 +22,16 @@ from scipy.special import expit, ndtr
 
 from NPCResponseLib.errors import InputError
 
-from .radioresistance_boost import BoostRule, BoostSuggestion, suggest_boost
-from .radioresistance_features import (
+from ..texture.local_neighborhood import LocalFeatures, Radius
+from .boost import BoostRule, BoostSuggestion, suggest_boost
+from .features import (
     PUBLISHED_DIRECTIONS,
     LocalSettings,
     TumorFeatures,
     local_tumor_features,
     radius_of_mm,
 )
-from .radioresistance_model import LocalModel, TrainingTumor, train_model
-from .texture.local_neighborhood import LocalFeatures, Radius
+from .model import LocalModel, TrainingTumor, train_model
 
 __all__ = [
     "EXPLORATORY",

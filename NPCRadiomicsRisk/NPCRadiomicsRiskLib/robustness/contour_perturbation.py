@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from NPCResponseLib.errors import InputError
 
-from .shape_interpolation import ShapeField, shape_field
+from ..subregions.shape_interpolation import ShapeField, shape_field
 
 TRANSLATION, ROTATION, NOISE = "translation", "rotation", "boundary noise"
 GTVR_DILATION, GTVR_EROSION = "GTVr dilation", "GTVr erosion"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .alignment_images import Box, WorkingImage
+from .images import Box, WorkingImage
 from .landmarks import carried
 
 N_POINTS = 1500

@@ -24,7 +24,12 @@ from NPCResponseLib.statistics.multiplicity import AdjustedPValues, adjust_p_val
 from NPCResponseLib.statistics.normality import Normality
 from NPCResponseLib.statistics.rank_tests import Shift
 
-from .heterogeneity_words import (
+from ..subregions.division import GTVNR, GTVR
+from .paired_values import MissingValue, PairedValues, paired_values
+from .published_subregions import PublishedFeature, published_subregions
+from .region_spread import FeatureBoxes, RegionComponents, feature_boxes, region_components
+from .volume_relation import VolumeRelation, relate_to_volume
+from .words import (
     CORRELATION_ALPHA,
     NORMALITY_ALPHA,
     decisions,
@@ -36,11 +41,6 @@ from .heterogeneity_words import (
     test_warnings,
     volume_warnings,
 )
-from .paired_values import MissingValue, PairedValues, paired_values
-from .published_subregions import PublishedFeature, published_subregions
-from .region_spread import FeatureBoxes, RegionComponents, feature_boxes, region_components
-from .subregions import GTVNR, GTVR
-from .volume_relation import VolumeRelation, relate_to_volume
 
 Correction = Literal["bonferroni", "holm", "bh"]
 Test = Literal["by Shapiro", "t", "wilcoxon"]

@@ -9,8 +9,8 @@ import numpy as np
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.statistics.agreement import IccForm, intraclass_correlation
 
-from .heterogeneity import compare_subregions
-from .paired_values import PairedValues
+from ..heterogeneity.comparison import compare_subregions
+from ..heterogeneity.paired_values import PairedValues
 from .stability import MeasuredRegions, PatientStability
 
 FORM, LIMITS = "ICC(2,1)", "generalized"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .alignment_edges import EdgeMatch
+from .edges import EdgeMatch
 
 # Our own limits, set between alignments of the phantom that are right and ones that are wrong; see
 # Testing/bench/alignment_accuracy.py. The bar they serve is an error of 2.5 mm.

@@ -11,7 +11,7 @@ import numpy as np
 from NPCResponseLib.cohort.table import Table, missing_column
 from NPCResponseLib.errors import InputError
 
-from .subregions import GTV, GTVNR, GTVR
+from ..subregions.division import GTV, GTVNR, GTVR
 
 PATIENT, REGION, VOLUME, VOXELS = "patient", "region", "volume_cm3", "n_voxels"
 REGIONS = (GTVR, GTVNR)  # the order of pairs: recurrent first
@@ -181,7 +181,7 @@ def paired_values_from_rows(
             column named), an unknown region, a region given twice, a patient without one of the two.
     """
     if feature_names is None:
-        from .texture.panel47 import FEATURE_NAMES
+        from ..texture.panel47 import FEATURE_NAMES
 
         feature_names = FEATURE_NAMES
     names = _checked_names(feature_names)

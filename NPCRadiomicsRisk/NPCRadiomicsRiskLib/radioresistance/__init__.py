@@ -1,0 +1,1 @@
+"""Exploratory: where a tumor looks like the parts that recurred."""

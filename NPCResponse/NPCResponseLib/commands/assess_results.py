@@ -1,7 +1,6 @@
 """The files of one patient's assessment, and its summary for scripts and for people."""
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from ..time_points import Stage
 from .assess import INDEX_NAME
 from .patient_description import PatientDescription
 from .patient_measurement import MeasuredTimePoint, anatomy_picture
-from .results import Results, json_safe
+from .results import Results, heading, inputs_of, json_safe, lines_with_warnings, write_index
 
 
 def write_results(
@@ -55,8 +54,7 @@ def write_results(
     files.save_scene(folder / "scene.mrb")
     interruption.check()
     summary = summarize(assessment, report)
-    summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
-    (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_index(summary, folder, INDEX_NAME)
     return Results(summary, lines_for_people(assessment, report))
 
 
@@ -177,19 +175,14 @@ def summarize(assessment: PatientAssessment, report: PatientReport) -> dict:
     """The assessment as plain JSON values."""
     return json_safe(
         {
-            "software": {"name": "NPCImaging", "version": report.provenance.software_version},
-            "created": report.provenance.created.isoformat(timespec="seconds"),
-            "research_use_only": True,
+            **heading(report.provenance),
             **assessment.to_dict(),
             "measurements": [
                 {"image": row.image, "segment": row.segment, "what": row.what, "value": row.value, "unit": row.unit}
                 for row in report.measurements
             ],
             "warnings": report.unique_warnings(),
-            "inputs": [
-                {"label": record.label, "kind": record.kind, "sha256": record.sha256}
-                for record in report.provenance.inputs
-            ],
+            "inputs": inputs_of(report.provenance),
         }
     )
 
@@ -198,5 +191,4 @@ def lines_for_people(assessment: PatientAssessment, report: PatientReport) -> li
     """The assessment in a few lines for a terminal."""
     lines = list(assessment.summary)
     lines += [f"Not told: {sentence}" for sentence in assessment.cannot_be_told]
-    lines += [f"Warning: {warning}" for warning in report.unique_warnings()]
-    return [*lines, "Research use only; not for diagnosis."]
+    return lines_with_warnings(lines, report.unique_warnings())

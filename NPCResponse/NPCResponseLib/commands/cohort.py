@@ -1,6 +1,5 @@
 """``npc-response cohort``: from a table of patients and a specification to the functional papers' tables and plots."""
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +7,10 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from . import shared_options as shared
 from .interruption import Interruption
 from .options import load_modules
-from .progress import print_result, progress_bar
+from .staged_run import run_staged
 
 HELP = (
     "Analyze a cohort: groups, paired changes, ROC with cutoffs, correlations, counts, agreement of observers.\n\n"
@@ -61,22 +61,22 @@ def command(
         bool,
         typer.Option("--show-ids", help="Also write values.csv: identifiers with every value that was used."),
     ] = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Replace results of an earlier run in that folder; other files stay."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    force: shared.Force = False,
+    as_json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """See HELP."""
     _check(table, spec, output, example)
-    summary, lines = _run(
-        table, spec, example, output, context.obj.interruption, show_ids=show_ids, force=force, quiet=quiet
+    interruption = context.obj.interruption
+    load_modules(interruption, "commands.cohort_results")
+    from .cohort_results import OUTPUT_NAMES
+
+    def work(staged, progress):
+        return _run(table, spec, example, show_ids, staged.folder, progress, interruption)
+
+    run_staged(
+        work, output, OUTPUT_NAMES, interruption, index_name=INDEX_NAME, force=force, as_json=as_json, quiet=quiet
     )
-    if as_json:
-        print_result(json.dumps(summary, indent=2, allow_nan=False))
-    elif not quiet:
-        print_result("\n".join(lines))
 
 
 def _check(table: Path | None, spec: Path | None, output: Path | None, example: ExampleName | None) -> None:
@@ -97,39 +97,21 @@ def _check(table: Path | None, spec: Path | None, output: Path | None, example: 
 
 
 def _run(
-    table: Path | None,
-    spec: Path | None,
-    example: ExampleName | None,
-    output: Path,
+    table: Path | None, spec: Path | None, example: ExampleName | None, show_ids: bool, folder: Path, progress,
     interruption: Interruption,
-    *,
-    show_ids: bool,
-    force: bool,
-    quiet: bool,
-) -> tuple[dict, list[str]]:
-    """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
-    from .staged_output import StagedOutput
+):  # fmt: skip
+    """Everything from reading to the last file; returns Results."""
+    from .cohort_results import Request, write_results
 
-    load_modules(interruption, "commands.cohort_results")
-    from .cohort_results import OUTPUT_NAMES, Request, write_results
+    progress("Reading", 0.02)
+    if example is not None:
+        from .cohort_examples import write_example
 
-    with (
-        StagedOutput(output, OUTPUT_NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
-        progress_bar(quiet=quiet) as progress,
-    ):
-        progress("Reading", 0.02)
-        if example is not None:
-            from .cohort_examples import write_example
-
-            table, spec = write_example(example.value, staged.folder)
-        request = Request(table, spec, show_ids=show_ids, example=example.value if example else "")
-        analysis = _analyze(request, progress, interruption)
-        progress("Writing", 0.85)
-        results = write_results(request, analysis, staged.folder, interruption)
-        progress("Finishing", 1.0)
-        paths = staged.commit()
-    summary = {**results.summary, "output_directory": str(staged.output)}
-    return summary, [*results.lines, f"Wrote to {output}: {', '.join(path.name for path in paths)}"]
+        table, spec = write_example(example.value, folder)
+    request = Request(table, spec, show_ids=show_ids, example=example.value if example else "")
+    analysis = _analyze(request, progress, interruption)
+    progress("Writing", 0.85)
+    return write_results(request, analysis, folder, interruption)
 
 
 def _analyze(request, progress, interruption: Interruption):

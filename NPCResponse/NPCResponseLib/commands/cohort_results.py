@@ -1,7 +1,6 @@
 """The files of a cohort analysis: tables, plots, report, decisions; and its summary for scripts and for people."""
 
 import csv
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..report.provenance import Provenance, input_record
 from .cohort import INDEX_NAME
 from .cohort_description import MOST_GROUPINGS
 from .cohort_examples import NAMES as EXAMPLE_NAMES
-from .results import Results, json_safe
+from .results import Results, heading, inputs_of, json_safe, lines_with_warnings, write_index
 
 FIGURE_NAMES = (
     *(f"{kind}_{number}" for kind in ("boxes", "roc") for number in range(1, MOST_GROUPINGS + 1)),
@@ -74,8 +73,7 @@ def write_results(request: Request, analysis: CohortAnalysis, folder: Path, inte
     write_report(report, folder / "report.html")
     interruption.check()
     summary = summarize(report)
-    summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
-    (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_index(summary, folder, INDEX_NAME)
     return Results(summary, lines_for_people(analysis))
 
 
@@ -113,9 +111,7 @@ def summarize(report: CohortReport) -> dict:
     spec = analysis.spec
     return json_safe(
         {
-            "software": {"name": "NPCImaging", "version": report.provenance.software_version},
-            "created": report.provenance.created.isoformat(timespec="seconds"),
-            "research_use_only": True,
+            **heading(report.provenance),
             "n_patients": analysis.n,
             "verdict": verdict_sentences(analysis),
             "choices": asdict(spec.choices),
@@ -127,10 +123,7 @@ def summarize(report: CohortReport) -> dict:
                 for table in report.tables
             },
             "warnings": list(analysis.warnings),
-            "inputs": [
-                {"label": record.label, "kind": record.kind, "sha256": record.sha256}
-                for record in report.provenance.inputs
-            ],
+            "inputs": inputs_of(report.provenance),
             "versions": report.provenance.versions,
         }
     )
@@ -141,5 +134,4 @@ def lines_for_people(analysis: CohortAnalysis) -> list[str]:
     lines = list(verdict_sentences(analysis))
     choices = analysis.spec.choices.in_words()[:4]
     lines.append("Choices: " + "; ".join(f"{name.lower()}: {value}" for name, value in choices) + ".")
-    lines += [f"Warning: {warning}" for warning in analysis.warnings]
-    return [*lines, "Research use only; not for diagnosis."]
+    return lines_with_warnings(lines, analysis.warnings)

@@ -1,7 +1,5 @@
 """``npc-response r2star``: from echo images to R2* maps, a table, a report and a scene."""
 
-import json
-import math
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -10,9 +8,12 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from . import shared_options as shared
 from .interruption import Interruption
-from .options import check_paths, check_positive, choices, load_modules, parse_numbers
-from .progress import print_result, progress_bar
+from .map_request import MapRequest
+from .options import check_positive, choices, load_modules, parse_numbers
+from .shared_options import MapFormat, RoiName, option
+from .staged_run import empty_scene, run_staged
 
 HELP = (
     "Map R2* from multi-echo gradient-echo images and measure it in a tumor.\n\n"
@@ -31,7 +32,7 @@ EXAMPLES = (
 )
 NEUTRAL_NAME = "BOLD"
 ECHO_TIMES_REMEDY = "Give numbers in ms, as in 6.71,13.42,20.13"
-REGION, FIT, FILES = "Region", "Fit", "Input and output"
+FIT = "Fit"
 MAP_NAMES = ("r2star_hz", "t2star_ms", "s0", "r2star_se_hz", "r_squared", "status")
 INDEX_NAME = "result.json"
 PLAIN_NAMES = ("measurements.csv", "measurements.tsv", "report.html", "scene.mrb", INDEX_NAME)
@@ -48,98 +49,52 @@ class MethodName(str, Enum):
     log_linear = "log-linear"
 
 
-class RoiName(str, Enum):
-    """SliceRule by its words, for the same reason."""
-
-    largest_slice = "largest-slice"
-    largest_slice_and_neighbors = "largest-slice-and-neighbors"
-    whole_volume = "whole-volume"
-
-
-class MapFormat(str, Enum):
-    nii_gz = "nii.gz"
-    nrrd = "nrrd"
-
-
 ALL_NAMES = PLAIN_NAMES + tuple(f"{name}.{ending.value}" for name in MAP_NAMES for ending in MapFormat)
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for, parsed and checked as far as it can be without reading anything."""
+@dataclass(frozen=True, kw_only=True)
+class Request(MapRequest):
+    """What the user asked for."""
 
-    inputs: tuple[Path, ...]
-    output: Path
-    segmentation: Path | None
-    segment: str
-    exclude: tuple[str, ...]
-    keep_doubtful: bool
-    roi: str
-    erode_mm: float
-    method: str
-    echo_times_ms: tuple[float, ...]
-    noise_sigma: float | None
-    b0_map: Path | None
-    use_phase: bool
-    saturation: float | None
-    slice_thickness_mm: float | None
-    field_strength_t: float | None
-    map_format: str
-    show_file_names: bool
+    roi: str = RoiName.largest_slice.value
+    method: str = MethodName.auto.value
+    echo_times_ms: tuple[float, ...] = ()
+    noise_sigma: float | None = None
+    b0_map: Path | None = None
+    use_phase: bool = False
+    saturation: float | None = None
+    slice_thickness_mm: float | None = None
+    field_strength_t: float | None = None
 
     def check(self) -> None:
-        """Refuse what no file can mend, before anything slow is loaded.
-
-        Raises:
-            InputError: a file that is not there, a number out of range, region options without a segmentation.
-        """
-        check_paths(*self.inputs, self.segmentation, self.b0_map)
-        check_positive(
-            ("--noise-sigma", self.noise_sigma),
-            ("--saturation", self.saturation),
-            ("--slice-thickness", self.slice_thickness_mm),
-            ("--field-strength", self.field_strength_t),
-        )
-        if not (math.isfinite(self.erode_mm) and self.erode_mm >= 0):
-            raise InputError(f"--erode-mm must not be negative, found {self.erode_mm:g}")
-        if self.segmentation is None and (self.segment or self.exclude or self.erode_mm or not self.keep_doubtful):
-            raise InputError(
-                "--segment, --exclude, --leave-out-doubtful and --erode-mm need a segmentation",
-                remedy="Add --segmentation FILE",
-            )
+        """Also the numbers of the fit."""
+        super().check()
+        check_positive(*self._numbers())
         if self.b0_map is not None and self.use_phase:
             raise InputError("--b0-map and --use-phase both tell the field", remedy="Choose one of them")
 
     def parameters(self) -> list[tuple[str, str]]:
         """The options that shaped the numbers, without paths."""
-        shown: list[tuple[str, str]] = [("--method", self.method)]
-        if self.segmentation is not None:
-            shown += [("--segment", self.segment)] if self.segment else []
-            shown += [("--exclude", name) for name in self.exclude]
-            shown += [] if self.keep_doubtful else [("--leave-out-doubtful", "")]
-            shown += [("--roi", self.roi)]
-            shown += [("--erode-mm", f"{self.erode_mm:g}")] if self.erode_mm else []
+        shown = [("--method", self.method), *self.region_parameters()]
         if self.echo_times_ms:
             shown.append(("--echo-times", ",".join(f"{time:g}" for time in self.echo_times_ms)))
-        for option, value in (
-            ("--noise-sigma", self.noise_sigma),
-            ("--saturation", self.saturation),
-            ("--slice-thickness", self.slice_thickness_mm),
-            ("--field-strength", self.field_strength_t),
-        ):
-            if value is not None:
-                shown.append((option, f"{value:g}"))
+        shown += [(name, f"{value:g}") for name, value in self._numbers() if value is not None]
         shown += [("--b0-map", "(file)")] if self.b0_map else []
         shown += [("--use-phase", "")] if self.use_phase else []
         return shown
 
     def labeled_paths(self) -> list[tuple[Path, str]]:
-        """Input files with the neutral names under which reports speak of them."""
-        many = len(self.inputs) > 1
-        labeled = [(path, f"image {n}" if many else "image") for n, path in enumerate(self.inputs, start=1)]
-        labeled += [(self.segmentation, "segmentation")] if self.segmentation else []
-        labeled += [(self.b0_map, "field map")] if self.b0_map else []
-        return labeled
+        """Also the field map."""
+        labeled = super().labeled_paths()
+        return [*labeled, (self.b0_map, "field map")] if self.b0_map else labeled
+
+    def _numbers(self) -> tuple[tuple[str, float | None], ...]:
+        return (
+            ("--noise-sigma", self.noise_sigma),
+            ("--saturation", self.saturation),
+            ("--slice-thickness", self.slice_thickness_mm),
+            ("--field-strength", self.field_strength_t),
+        )
 
 
 def command(
@@ -152,134 +107,45 @@ def command(
             show_default=False,
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            help="For the results; made if need be.",
-            show_default=False,
-            rich_help_panel=FILES,
-        ),
-    ],
-    segmentation: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Segmentation (.seg.nrrd, .nrrd, .nii.gz). Without it, maps only.",
-            show_default=False,
-            rich_help_panel=REGION,
-        ),
-    ] = None,
-    segment: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="The tumor's segment; needed if there are several.",
-            show_default=False,
-            rich_help_panel=REGION,
-        ),
-    ] = "",
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Segment to leave out (necrosis, airway, vessels); repeat for more.",
-            show_default=False,
-            rich_help_panel=REGION,
-        ),
-    ] = None,
-    leave_out_doubtful: Annotated[
-        bool,
-        typer.Option(
-            "--leave-out-doubtful",
-            help="Do not measure voxels with a poor fit or a suspected field gradient.",
-            rich_help_panel=REGION,
-        ),
-    ] = False,
-    roi: Annotated[
-        RoiName, typer.Option(metavar="RULE", help=choices("Slices that count:", RoiName), rich_help_panel=REGION)
-    ] = RoiName.largest_slice,
-    erode_mm: Annotated[
-        float, typer.Option(metavar="MM", help="Take this off the outline, in the plane.", rich_help_panel=REGION)
-    ] = 0.0,
+    output: shared.OutputFolder,
+    segmentation: shared.SegmentationFile = None,
+    segment: shared.SegmentName = "",
+    exclude: shared.ExcludedSegments = None,
+    leave_out_doubtful: shared.LeaveOutDoubtful = False,
+    roi: shared.RoiRule = RoiName.largest_slice,
+    erode_mm: shared.ErodeMm = 0.0,
     method: Annotated[
         MethodName, typer.Option(metavar="NAME", help=choices("Estimator:", MethodName), rich_help_panel=FIT)
     ] = MethodName.auto,
     echo_times: Annotated[
-        str,
-        typer.Option(
-            metavar="MS,MS,...",
-            help="Echo times in ms; default: from the files.",
-            show_default=False,
-            rich_help_panel=FIT,
-        ),
+        str, option(metavar="MS,MS,...", help="Echo times in ms; default: from the files.", group=FIT)
     ] = "",
     noise_sigma: Annotated[
         float | None,
-        typer.Option(
-            metavar="SIGMA",
-            help="Noise standard deviation in image units; default: from the image.",
-            show_default=False,
-            rich_help_panel=FIT,
-        ),
+        option(metavar="SIGMA", help="Noise standard deviation in image units; default: from the image.", group=FIT),
     ] = None,
     b0_map: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Field map in Hz: corrects field gradients through the slice.",
-            show_default=False,
-            rich_help_panel=FIT,
-        ),
+        option(metavar="FILE", help="Field map in Hz: corrects field gradients through the slice.", group=FIT),
     ] = None,
     use_phase: Annotated[
-        bool,
-        typer.Option(
-            "--use-phase", help="Correct field gradients from the phase images of the input.", rich_help_panel=FIT
-        ),
+        bool, option("--use-phase", help="Correct field gradients from the phase images of the input.", group=FIT)
     ] = False,
     saturation: Annotated[
         float | None,
-        typer.Option(
-            metavar="SIGNAL",
-            help="Signals at or above it are clipped; default: found by itself.",
-            show_default=False,
-            rich_help_panel=FIT,
-        ),
+        option(metavar="SIGNAL", help="Signals at or above it are clipped; default: found by itself.", group=FIT),
     ] = None,
     slice_thickness: Annotated[
-        float | None,
-        typer.Option(metavar="MM", help="If the files do not tell it.", show_default=False, rich_help_panel=FIT),
+        float | None, option(metavar="MM", help="If the files do not tell it.", group=FIT)
     ] = None,
     field_strength: Annotated[
-        float | None,
-        typer.Option(metavar="TESLA", help="If the files do not tell it.", show_default=False, rich_help_panel=FIT),
+        float | None, option(metavar="TESLA", help="If the files do not tell it.", group=FIT)
     ] = None,
-    map_format: Annotated[
-        MapFormat, typer.Option(metavar="FORMAT", help=choices("Of the maps:", MapFormat), rich_help_panel=FILES)
-    ] = MapFormat.nii_gz,
-    show_file_names: Annotated[
-        bool,
-        typer.Option(
-            "--show-file-names",
-            help="Name input files in the results; a name may identify a patient.",
-            rich_help_panel=FILES,
-        ),
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Replace results of an earlier run in that folder; other files stay.",
-            rich_help_panel=FILES,
-        ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=FILES)] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.", rich_help_panel=FILES)
-    ] = False,
+    map_format: shared.MapFormatOption = MapFormat.nii_gz,
+    show_file_names: shared.ShowFileNames = False,
+    force: shared.Force = False,
+    as_json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """See HELP."""
     request = Request(
@@ -292,9 +158,7 @@ def command(
         roi=roi.value,
         erode_mm=erode_mm,
         method=method.value,
-        echo_times_ms=parse_numbers(
-            echo_times, "--echo-times", "echo time", "Give numbers in ms, as in 6.71,13.42,20.13"
-        ),
+        echo_times_ms=parse_numbers(echo_times, "--echo-times", "echo time", ECHO_TIMES_REMEDY),
         noise_sigma=noise_sigma,
         b0_map=b0_map,
         use_phase=use_phase,
@@ -305,35 +169,26 @@ def command(
         show_file_names=show_file_names,
     )
     request.check()
-    summary, lines = _run(request, context.obj.interruption, force=force, quiet=quiet)
-    if as_json:
-        print_result(json.dumps(summary, indent=2, allow_nan=False))
-    elif not quiet:
-        print_result("\n".join(lines))
+    interruption = context.obj.interruption
+
+    def work(staged, progress):
+        return _run(request, staged, progress, interruption)
+
+    run_staged(work, output, ALL_NAMES, interruption, index_name=INDEX_NAME, force=force, as_json=as_json, quiet=quiet)
 
 
-def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bool) -> tuple[dict, list[str]]:
-    """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
-    from .staged_output import StagedOutput
+def _run(request: Request, staged, progress, interruption: Interruption):
+    """Everything from reading to the last file; returns Results."""
+    progress("Reading", 0.02)
+    load_modules(interruption, "readers", "commands.r2star_results")
+    from .r2star_results import needed_bytes, write_results
 
-    with (
-        StagedOutput(request.output, ALL_NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
-        progress_bar(quiet=quiet) as progress,
-    ):
-        progress("Reading", 0.02)
-        load_modules(interruption, "readers", "commands.r2star_results")
-        from .r2star_results import needed_bytes, write_results
-
-        series = _read_series(request)
-        interruption.check()
-        staged.require_space(needed_bytes(series))
-        result = _measure(request, series, lambda fraction: progress("Fitting", 0.15 + 0.45 * fraction), interruption)
-        progress("Writing", 0.6)
-        results = write_results(request, result, staged.folder, progress, interruption)
-        progress("Finishing", 1.0)
-        paths = staged.commit()
-    summary = {**results.summary, "output_directory": str(staged.output)}
-    return summary, [*results.lines, f"Wrote to {request.output}: {', '.join(path.name for path in paths)}"]
+    series = _read_series(request)
+    interruption.check()
+    staged.require_space(needed_bytes(series))
+    result = _measure(request, series, lambda fraction: progress("Fitting", 0.15 + 0.45 * fraction), interruption)
+    progress("Writing", 0.6)
+    return write_results(request, result, staged.folder, progress, interruption)
 
 
 def _read_series(request: Request):
@@ -350,22 +205,17 @@ def _read_series(request: Request):
 
 def _measure(request: Request, series, show_fraction, interruption: Interruption):
     """The job on the headless scene, the same that runs behind the button in Slicer."""
-    load_modules(interruption, "headless", "mrml.r2star", "mrml.files")
-    from .. import headless
-
-    with interruption.deferred():
-        headless.start().Clear(0)  # what an earlier run in the same process left would end in the saved scene
-    interruption.check()
-    from ..mrml import echo_series, files, segments
+    empty_scene(interruption)
+    load_modules(interruption, "mrml.r2star", "mrml.files")
+    from ..mrml import echo_series, files
     from ..mrml.r2star import R2StarJob, R2StarSettings
     from ..relaxometry import R2StarMethod, VoxelStatus
     from ..rois import SliceRule
+    from .map_files import load_region
 
     node = echo_series.add_echo_series_to_scene(series)
-    # Nodes get neutral names (an empty one means: the file's), because they are saved in the scene.
-    regions_name, field_name = ("", "") if request.show_file_names else ("regions", "field map")
-    segmentation = files.load_segmentation(request.segmentation, regions_name) if request.segmentation else None
-    b0_map = files.load_volume(request.b0_map, field_name) if request.b0_map else None
+    name = "" if request.show_file_names else "field map"  # nodes are saved in the scene
+    b0_map = files.load_volume(request.b0_map, name) if request.b0_map else None
     settings = R2StarSettings(
         method=R2StarMethod(request.method),
         noise_sigma=request.noise_sigma,
@@ -378,11 +228,9 @@ def _measure(request: Request, series, show_fraction, interruption: Interruption
     job = R2StarJob(
         node,
         settings,
-        segmentation=segmentation,
-        segment_id=segments.segment_id_by_name(segmentation, request.segment) if segmentation else "",
-        exclusion_ids=tuple(segments.segment_id_by_name(segmentation, name) for name in request.exclude),
         b0_map=b0_map,
         reading_warnings=series.warnings,
+        **load_region(request),
     )
     for fraction in job.steps():
         show_fraction(fraction)

@@ -1,13 +1,13 @@
 """The files of one R2* result, and its summary for scripts and for people."""
 
-import json
 from pathlib import Path
 
 from ..report import r2star_text as text
 from ..report.provenance import NameCloak, Provenance, input_record
 from ..report.r2star_report import R2StarReport, write_report
+from .map_files import save_maps, save_measurements, save_report_and_scene
 from .r2star import INDEX_NAME, MAP_NAMES, Request
-from .results import Results, json_safe
+from .results import Results, heading, inputs_of, json_safe, lines_with_warnings, measurements_of, options_of
 
 BYTES_PER_VALUE = 4
 REPORT_BYTES = 5_000_000
@@ -22,45 +22,20 @@ def needed_bytes(series) -> int:
 
 def write_results(request: Request, result, folder: Path, progress, interruption) -> Results:
     """Write every file of a result into a (staging) folder."""
-    from ..measurement import write_measurements
-    from ..mrml import files
-
     nodes = result.outputs
-    maps = dict(
-        zip(
-            MAP_NAMES,
-            (nodes.r2star, nodes.t2star, nodes.s0, nodes.standard_error, nodes.r_squared, nodes.status),
-            strict=True,
-        )
-    )
-    for number, (name, node) in enumerate(maps.items()):
-        if node is not None:
-            files.save_node(node, folder / f"{name}.{request.map_format}")
-        interruption.check()
-        progress("Writing maps", 0.6 + 0.1 * (number + 1) / len(maps))
-    if result.measurements:
-        write_measurements(result.measurements, folder / "measurements.csv")
-        write_measurements(result.measurements, folder / "measurements.tsv")
-    progress("Writing the report", 0.72)
+    maps = (nodes.r2star, nodes.t2star, nodes.s0, nodes.standard_error, nodes.r_squared, nodes.status)
+    save_maps(dict(zip(MAP_NAMES, maps, strict=True)), request, folder, progress, interruption)
+    save_measurements(result.measurements, folder)
     report = build_report(request, result)
-    write_report(report, folder / "report.html")
-    interruption.check()
-    progress("Writing the scene", 0.85)
-    files.save_scene(folder / "scene.mrb")
-    interruption.check()
     summary = summarize(report)
-    summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
-    (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    save_report_and_scene(lambda path: write_report(report, path), summary, folder, INDEX_NAME, progress, interruption)
     return Results(summary, lines_for_people(report))
 
 
 def build_report(request: Request, result) -> R2StarReport:
     """The report of a job's result, with names of files taken out unless asked for."""
     labeled = request.labeled_paths()
-    if request.show_file_names:
-        records = [input_record(path, path.name) for path, _ in labeled]
-    else:
-        records = [input_record(path, label) for path, label in labeled]
+    records = [input_record(path, path.name if request.show_file_names else label) for path, label in labeled]
     return R2StarReport(
         series=result.series,
         fit=result.fit,
@@ -88,9 +63,7 @@ def summarize(report: R2StarReport) -> dict:
     series, fit, roi, quality = report.series, report.fit, report.roi, report.quality()
     k, j, i = series.spacing_mm_kji
     summary = {
-        "software": {"name": "NPCImaging", "version": report.provenance.software_version},
-        "created": report.provenance.created.isoformat(timespec="seconds"),
-        "research_use_only": True,
+        **heading(report.provenance),
         "series": {
             "echo_times_ms": list(series.echo_times_ms),
             "echo_times_source": report.cloak(series.echo_times_source),
@@ -108,15 +81,10 @@ def summarize(report: R2StarReport) -> dict:
         },
         "region": _summarize_region(report) if roi else None,
         "quality": {"grade": quality.grade, "sentence": quality.sentence},
-        "measurements": [
-            {"what": row.what, "value": row.value, "unit": row.unit, "n_used": row.n_used, "n_excluded": row.n_excluded}
-            for row in report.measurements
-        ],
+        "measurements": measurements_of(report.measurements),
         "warnings": report.unique_warnings(),
-        "inputs": [
-            {"label": record.label, "kind": record.kind, "sha256": record.sha256} for record in report.provenance.inputs
-        ],
-        "parameters": [" ".join(filter(None, pair)) for pair in report.provenance.parameters],
+        "inputs": inputs_of(report.provenance),
+        "parameters": options_of(report.provenance),
     }
     return json_safe(summary)
 
@@ -156,6 +124,4 @@ def lines_for_people(report: R2StarReport) -> list[str]:
         slices = text.slices_text(roi.slices_k, report.series.shape_kji[0])
         lines.append(f"{line}, {roi.n_used} of {roi.n_roi} voxels, {slices}")
     lines.append(f"Quality: {quality.grade}. {quality.sentence}")
-    lines += [f"Warning: {warning}" for warning in report.unique_warnings()]
-    lines.append("Research use only; not for diagnosis.")
-    return lines
+    return lines_with_warnings(lines, report.unique_warnings())

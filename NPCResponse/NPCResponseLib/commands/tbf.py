@@ -1,6 +1,5 @@
 """``npc-response tbf``: from arterial spin labeling images to tumor blood flow maps, a table, a report and a scene."""
 
-import json
 from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
@@ -8,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
+from . import shared_options as shared
 from .interruption import Interruption
-from .options import check_paths, check_positive, choices, load_modules, parse_numbers
-from .progress import print_result, progress_bar
-from .r2star import MapFormat, RoiName
+from .map_request import MapRequest, numbered
+from .options import check_positive, choices, load_modules, parse_numbers
+from .shared_options import FILES, REGION, MapFormat, RoiName, option
+from .staged_run import empty_scene, run_staged
 
 HELP = (
     "Map tumor blood flow (TBF) from arterial spin labeling images and measure it in a tumor.\n\n"
@@ -30,7 +30,7 @@ EXAMPLES = (
     "  npc-response tbf asl.nii.gz --anatomy t1ce.nii.gz -o fused --json"
 )
 NEUTRAL_NAME = "ASL"
-REGION, MODEL, FILES = "Region", "Quantification", "Input and output"
+MODEL = "Quantification"
 MAP_NAMES = ("tbf_ml_per_100g_min", "tbf_se_ml_per_100g_min", "transit_time_ms", "delta_m", "m0", "tbf_status")
 INDEX_NAME = "result.json"
 PLAIN_NAMES = ("measurements.csv", "measurements.tsv", "report.html", "scene.mrb", "asl_to_anatomy.h5", INDEX_NAME)
@@ -86,42 +86,22 @@ class Quantification:
         return PerfusionSettings(**given)
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for, parsed and checked as far as it can be without reading anything."""
+@dataclass(frozen=True, kw_only=True)
+class Request(MapRequest):
+    """What the user asked for."""
 
-    inputs: tuple[Path, ...]
-    output: Path
     m0: tuple[Path, ...] = ()
     roles: tuple[str, ...] = ()
     quantification: Quantification = Quantification()
-    segmentation: Path | None = None
-    segment: str = ""
-    exclude: tuple[str, ...] = ()
-    keep_doubtful: bool = True
     roi: str = RoiName.largest_slice_and_neighbors.value
     average: str = AverageName.mean_of_slices.value
-    erode_mm: float = 0.0
     correct_motion: bool = False
     anatomy: Path | None = None
-    map_format: str = MapFormat.nii_gz.value
-    show_file_names: bool = False
 
     def check(self) -> None:
-        """Refuse what no file can mend, before anything slow is loaded.
-
-        Raises:
-            InputError: a file that is not there, a number out of range, region options without a segmentation.
-        """
-        check_paths(*self.inputs, *self.m0, self.segmentation, self.anatomy)
+        """Also the numbers of the quantification."""
+        super().check()
         check_positive(*((option_of(name), value) for name, value in self._numbers()))
-        if not 0 <= self.erode_mm < float("inf"):
-            raise InputError(f"--erode-mm must not be negative, found {self.erode_mm:g}")
-        if self.segmentation is None and (self.segment or self.exclude or self.erode_mm or not self.keep_doubtful):
-            raise InputError(
-                "--segment, --exclude, --leave-out-doubtful and --erode-mm need a segmentation",
-                remedy="Add --segmentation FILE",
-            )
 
     def _numbers(self) -> list[tuple[str, float]]:
         numbers = []
@@ -144,20 +124,13 @@ class Request:
         shown += [("--roles", ",".join(self.roles))] if self.roles else []
         shown += [("--correct-motion", "")] if self.correct_motion else []
         shown += [("--anatomy", "(file)")] if self.anatomy else []
-        if self.segmentation is not None:
-            shown += [("--segment", self.segment)] if self.segment else []
-            shown += [("--exclude", name) for name in self.exclude]
-            shown += [] if self.keep_doubtful else [("--leave-out-doubtful", "")]
-            shown += [("--roi", self.roi), ("--average", self.average)]
-            shown += [("--erode-mm", f"{self.erode_mm:g}")] if self.erode_mm else []
-        return shown
+        shown += [("--average", self.average)] if self.segmentation is not None else []
+        return shown + self.region_parameters()
 
     def labeled_paths(self) -> list[tuple[Path, str]]:
-        """Input files with the neutral names under which reports speak of them."""
-        labeled = _numbered(self.inputs, "image") + _numbered(self.m0, "M0 image")
-        labeled += [(self.segmentation, "segmentation")] if self.segmentation else []
-        labeled += [(self.anatomy, "anatomical image")] if self.anatomy else []
-        return labeled
+        """Also M0 and the anatomical image."""
+        labeled = super().labeled_paths() + numbered(self.m0, "M0 image")
+        return [*labeled, (self.anatomy, "anatomical image")] if self.anatomy else labeled
 
 
 OPTIONS = {
@@ -182,12 +155,8 @@ def option_of(field_name: str) -> str:
     return OPTIONS[field_name]
 
 
-def _numbered(paths: tuple[Path, ...], label: str) -> list[tuple[Path, str]]:
-    return [(path, f"{label} {n}" if len(paths) > 1 else label) for n, path in enumerate(paths, start=1)]
-
-
-def _number(option: str, help_text: str, unit: str, panel: str = MODEL):
-    return typer.Option(option, metavar=unit, help=help_text, show_default=False, rich_help_panel=panel)
+def _number(name: str, help_text: str, unit: str):
+    return option(name, metavar=unit, help=help_text, group=MODEL)
 
 
 def command(
@@ -201,24 +170,16 @@ def command(
             show_default=False,
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="For the results; made if need be.", show_default=False,
-            rich_help_panel=FILES,
-        ),
-    ],
+    output: shared.OutputFolder,
     m0: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Proton density image, if apart.", show_default=False, rich_help_panel=FILES),
+        list[Path] | None, option(metavar="FILE", help="Proton density image, if apart.", group=FILES)
     ] = None,
     roles: Annotated[
         str,
-        typer.Option(
+        option(
             metavar="ROLE,...",
             help="What each image is, one per image, if the files do not tell: control, label, m0scan, deltam, cbf.",
-            show_default=False,
-            rich_help_panel=FILES,
+            group=FILES,
         ),
     ] = "",
     pld: Annotated[str, _number("--pld", "Post-labeling delay or delays; default: from the files.", "MS,...")] = "",
@@ -248,78 +209,35 @@ def command(
     m0_tr: Annotated[float | None, _number("--m0-tr", "Repetition time of M0; corrects saturation.", "MS")] = None,
     field_strength: Annotated[float | None, _number("--field-strength", "If the files lack it.", "TESLA")] = None,
     correct_motion: Annotated[
-        bool, typer.Option("--correct-motion", help="Align control and label with M0 first.", rich_help_panel=MODEL)
+        bool, option("--correct-motion", help="Align control and label with M0 first.", group=MODEL)
     ] = False,
     drop_outlier_pairs: Annotated[
-        bool, typer.Option("--drop-outlier-pairs", help="Leave out pairs that differ.", rich_help_panel=MODEL)
+        bool, option("--drop-outlier-pairs", help="Leave out pairs that differ.", group=MODEL)
     ] = False,
     anatomy: Annotated[
         Path | None,
-        typer.Option(
+        option(
             metavar="FILE",
             help="Anatomical image (T1) to register to; the segmentation is then the one drawn on it.",
-            show_default=False,
-            rich_help_panel=REGION,
+            group=REGION,
         ),
     ] = None,
-    segmentation: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Segmentation (.seg.nrrd, .nrrd, .nii.gz). Without it, maps only.", show_default=False,
-            rich_help_panel=REGION,
-        ),
-    ] = None,
-    segment: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="The tumor's segment; needed if there are several.", show_default=False,
-            rich_help_panel=REGION,
-        ),
-    ] = "",
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="Segment to leave out (necrosis, airway, vessels); repeat for more.",
-            show_default=False, rich_help_panel=REGION,
-        ),
-    ] = None,
-    leave_out_doubtful: Annotated[
-        bool,
-        typer.Option(
-            "--leave-out-doubtful", help="Do not measure voxels that carry a remark.", rich_help_panel=REGION
-        ),
-    ] = False,
-    roi: Annotated[
-        RoiName, typer.Option(metavar="RULE", help=choices("Slices that count:", RoiName), rich_help_panel=REGION)
-    ] = RoiName.largest_slice_and_neighbors,
+    segmentation: shared.SegmentationFile = None,
+    segment: shared.SegmentName = "",
+    exclude: shared.ExcludedSegments = None,
+    leave_out_doubtful: shared.LeaveOutDoubtful = False,
+    roi: shared.RoiRule = RoiName.largest_slice_and_neighbors,
     average: Annotated[
         AverageName,
         typer.Option(metavar="RULE", help=choices("One number from them:", AverageName), rich_help_panel=REGION),
     ] = AverageName.mean_of_slices,
-    erode_mm: Annotated[
-        float, typer.Option(metavar="MM", help="Take this off the outline, in the plane.", rich_help_panel=REGION)
-    ] = 0.0,
-    map_format: Annotated[
-        MapFormat, typer.Option(metavar="FORMAT", help=choices("Of the maps:", MapFormat), rich_help_panel=FILES)
-    ] = MapFormat.nii_gz,
-    show_file_names: Annotated[
-        bool,
-        typer.Option(
-            "--show-file-names", help="Name input files in the results; a name may identify a patient.",
-            rich_help_panel=FILES,
-        ),
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Replace results of an earlier run in that folder; other files stay.", rich_help_panel=FILES
-        ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=FILES)] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.", rich_help_panel=FILES)
-    ] = False,
-) -> None:  # fmt: skip
+    erode_mm: shared.ErodeMm = 0.0,
+    map_format: shared.MapFormatOption = MapFormat.nii_gz,
+    show_file_names: shared.ShowFileNames = False,
+    force: shared.Force = False,
+    as_json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
     """See HELP."""
     delays = parse_numbers(pld, "--pld", "delay", "Give numbers in ms, as in 2025 or 500,1000,1500")
     request = Request(
@@ -355,42 +273,24 @@ def command(
         show_file_names=show_file_names,
     )
     request.check()
-    summary, lines = _run(request, context.obj.interruption, force=force, quiet=quiet)
-    if as_json:
-        print_result(json.dumps(summary, indent=2, allow_nan=False))
-    elif not quiet:
-        print_result("\n".join(lines))
+    interruption = context.obj.interruption
+
+    def work(staged, progress):
+        return _run(request, staged, progress, interruption)
+
+    run_staged(work, output, ALL_NAMES, interruption, index_name=INDEX_NAME, force=force, as_json=as_json, quiet=quiet)
 
 
-def _run(request: Request, interruption: Interruption, *, force: bool, quiet: bool) -> tuple[dict, list[str]]:
-    """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
-    from .staged_output import StagedOutput
+def _run(request: Request, staged, progress, interruption: Interruption):
+    """Everything from reading to the last file; returns Results."""
+    progress("Reading", 0.02)
+    load_modules(interruption, "readers", "commands.tbf_results", "mrml.tbf", "mrml.files")
+    from .tbf_results import measure, needed_bytes, read_series, write_results
 
-    with (
-        StagedOutput(request.output, ALL_NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
-        progress_bar(quiet=quiet) as progress,
-    ):
-        progress("Reading", 0.02)
-        load_modules(interruption, "readers", "commands.tbf_results", "headless", "mrml.tbf", "mrml.files")
-        from .tbf_results import measure, needed_bytes, read_series, write_results
-
-        series = read_series(request)
-        interruption.check()
-        staged.require_space(needed_bytes(series))
-        _clear_scene(interruption)
-        result = measure(request, series, lambda part: progress("Quantifying", 0.15 + 0.45 * part), interruption)
-        progress("Writing", 0.6)
-        results = write_results(request, result, staged.folder, progress, interruption)
-        progress("Finishing", 1.0)
-        paths = staged.commit()
-    summary = {**results.summary, "output_directory": str(staged.output)}
-    return summary, [*results.lines, f"Wrote to {request.output}: {', '.join(path.name for path in paths)}"]
-
-
-def _clear_scene(interruption: Interruption) -> None:
-    """What an earlier run in the same process left would end in the saved scene."""
-    from .. import headless
-
-    with interruption.deferred():
-        headless.start().Clear(0)
+    series = read_series(request)
     interruption.check()
+    staged.require_space(needed_bytes(series))
+    empty_scene(interruption)
+    result = measure(request, series, lambda part: progress("Quantifying", 0.15 + 0.45 * part), interruption)
+    progress("Writing", 0.6)
+    return write_results(request, result, staged.folder, progress, interruption)

@@ -1,19 +1,18 @@
 """Reading, measuring and writing of one tumor blood flow result, and its summary for scripts and for people."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from ..asl_series import AslSeries
-from ..measurement import write_measurements
 from ..mrml import asl_series as asl_nodes
-from ..mrml import files, segments
+from ..mrml import files
 from ..mrml.tbf import RoiAverage, TbfJob, TbfResult, TbfSettings
 from ..readers import read_asl_series
 from ..report.provenance import NameCloak, Provenance, input_record
 from ..report.tbf_report import TbfReport, write_report
 from ..rois import SliceRule
-from .results import Results, json_safe
+from .map_files import load_region, save_maps, save_measurements, save_report_and_scene
+from .results import Results, heading, inputs_of, json_safe, lines_with_warnings, measurements_of, options_of
 from .tbf import INDEX_NAME, MAP_NAMES, NEUTRAL_NAME, Request
 
 BYTES_PER_VALUE = 4
@@ -37,19 +36,15 @@ def read_series(request: Request) -> AslSeries:
 def measure(request: Request, series: AslSeries, show_fraction, interruption) -> TbfResult:
     """The job on the headless scene, the same that runs behind the button in Slicer."""
     node = asl_nodes.add_asl_series_to_scene(series)
-    # Nodes get neutral names (an empty one means: the file's), because they are saved in the scene.
-    regions_name, anatomy_name = ("", "") if request.show_file_names else ("regions", "anatomy")
-    segmentation = files.load_segmentation(request.segmentation, regions_name) if request.segmentation else None
-    anatomy = files.load_volume(request.anatomy, anatomy_name) if request.anatomy else None
+    name = "" if request.show_file_names else "anatomy"  # nodes are saved in the scene
+    anatomy = files.load_volume(request.anatomy, name) if request.anatomy else None
     job = TbfJob(
         node,
         job_settings(request),
-        segmentation=segmentation,
-        segment_id=segments.segment_id_by_name(segmentation, request.segment) if segmentation else "",
-        exclusion_ids=tuple(segments.segment_id_by_name(segmentation, name) for name in request.exclude),
         anatomy=anatomy,
         reading_warnings=series.warnings,
         reading_sources=series.sources,
+        **load_region(request),
     )
     for fraction in job.steps():
         show_fraction(fraction)
@@ -72,26 +67,13 @@ def write_results(request: Request, result: TbfResult, folder: Path, progress, i
     """Write every file of a result into a (staging) folder."""
     nodes = result.outputs
     maps = (nodes.tbf, nodes.standard_error, nodes.transit_time, nodes.delta_m, nodes.m0, nodes.status)
-    for number, (name, node) in enumerate(zip(MAP_NAMES, maps, strict=True)):
-        if node is not None:
-            files.save_node(node, folder / f"{name}.{request.map_format}")
-        interruption.check()
-        progress("Writing maps", 0.6 + 0.1 * (number + 1) / len(maps))
+    save_maps(dict(zip(MAP_NAMES, maps, strict=True)), request, folder, progress, interruption)
     if nodes.transform is not None:
         files.save_node(nodes.transform, folder / "asl_to_anatomy.h5")
-    if result.measurements:
-        write_measurements(result.measurements, folder / "measurements.csv")
-        write_measurements(result.measurements, folder / "measurements.tsv")
-    progress("Writing the report", 0.72)
+    save_measurements(result.measurements, folder)
     report = build_report(request, result)
-    write_report(report, folder / "report.html")
-    interruption.check()
-    progress("Writing the scene", 0.85)
-    files.save_scene(folder / "scene.mrb")
-    interruption.check()
     summary = summarize(report)
-    summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
-    (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    save_report_and_scene(lambda path: write_report(report, path), summary, folder, INDEX_NAME, progress, interruption)
     return Results(summary, lines_for_people(report))
 
 
@@ -114,9 +96,7 @@ def summarize(report: TbfReport) -> dict:
     k, j, i = series.spacing_mm_kji
     return json_safe(
         {
-            "software": {"name": "NPCImaging", "version": report.provenance.software_version},
-            "created": report.provenance.created.isoformat(timespec="seconds"),
-            "research_use_only": True,
+            **heading(report.provenance),
             "series": {
                 "roles": [role.value for role in series.roles],
                 "post_labeling_delays_ms": list(series.post_labeling_delays_ms),
@@ -144,22 +124,10 @@ def summarize(report: TbfReport) -> dict:
                 "temporal_snr": quality.temporal_snr,
             },
             "region": _summarize_region(result) if result.roi else None,
-            "measurements": [
-                {
-                    "what": row.what,
-                    "value": row.value,
-                    "unit": row.unit,
-                    "n_used": row.n_used,
-                    "n_excluded": row.n_excluded,
-                }
-                for row in result.measurements
-            ],
+            "measurements": measurements_of(result.measurements),
             "warnings": report.unique_warnings(),
-            "inputs": [
-                {"label": record.label, "kind": record.kind, "sha256": record.sha256}
-                for record in report.provenance.inputs
-            ],
-            "options": [" ".join(filter(None, pair)) for pair in report.provenance.parameters],
+            "inputs": inputs_of(report.provenance),
+            "options": options_of(report.provenance),
         }
     )
 
@@ -200,6 +168,4 @@ def lines_for_people(report: TbfReport) -> list[str]:
         if interval:
             line += f" ± {value.standard_error:.1f} (95 % CI {interval[0]:.1f} to {interval[1]:.1f})"
         lines.append(f"{line}, {result.roi.n_used} of {result.roi.n_roi} voxels")
-    lines += [f"Warning: {warning}" for warning in report.unique_warnings()]
-    lines.append("Research use only; not for diagnosis.")
-    return lines
+    return lines_with_warnings(lines, report.unique_warnings())

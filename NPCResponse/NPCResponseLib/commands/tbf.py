@@ -187,7 +187,8 @@ def command(
         float | None, _number("--label-duration", "tau; default: from the files. It has no other default.", "MS")
     ] = None,
     labeling: Annotated[
-        LabelingName | None, typer.Option(metavar="TYPE", help=choices("If the files do not tell:", LabelingName))
+        LabelingName | None,
+        option(metavar="TYPE", help=choices("If the files do not tell:", LabelingName), group=MODEL),
     ] = None,
     labeling_efficiency: Annotated[
         float | None, _number("--labeling-efficiency", "alpha; default 0.85 (PASL 0.98).", "ALPHA")

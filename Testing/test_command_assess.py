@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813  its usual name
 
 from NPCResponseLib import commands
+from Testing.dicom_factory import save
 from Testing.test_command_line import assert_refused, run, snapshot  # noqa: F401  run is a fixture
 
 
@@ -166,7 +167,7 @@ def write_dicom_copy(source, folder, patient_id: str) -> None:
         for k, pixels in enumerate(volume):
             dataset = pydicom.Dataset()
             dataset.file_meta = pydicom.dataset.FileMetaDataset()
-            dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
             dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = pydicom.uid.MRImageStorage
             dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
             dataset.PatientID, dataset.PatientName, dataset.Modality = patient_id, "Doe^Jane", "MR"
@@ -181,7 +182,7 @@ def write_dicom_copy(source, folder, patient_id: str) -> None:
             dataset.BitsAllocated = dataset.BitsStored = 16
             dataset.HighBit, dataset.PixelRepresentation, dataset.PhotometricInterpretation = 15, 1, "MONOCHROME2"
             dataset.PixelData = np.ascontiguousarray(pixels.astype(np.int16)).tobytes()
-            dataset.save_as(folder / f"{echo}_{k}.dcm", enforce_file_format=True)
+            save(dataset, folder / f"{echo}_{k}.dcm")
 
 
 def test_time_points_of_different_patients_are_refused_unless_forced(patient, tmp_path, run):  # noqa: F811

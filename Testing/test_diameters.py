@@ -52,8 +52,8 @@ class Ellipsoid:
 
 def digitize(semi_axes_mm, spacing_mm, rng, *, tilted_grid: bool, tilted_shape: bool = True) -> Ellipsoid:
     """Random sub-voxel position; random rotation of the shape, and of the grid, as asked for."""
-    turn = Rotation.random(rng=rng).as_matrix() if tilted_shape else np.eye(3)
-    axes = (Rotation.random(rng=rng).as_matrix() if tilted_grid else np.eye(3)) * spacing_mm
+    turn = Rotation.random(random_state=rng).as_matrix() if tilted_shape else np.eye(3)
+    axes = (Rotation.random(random_state=rng).as_matrix() if tilted_grid else np.eye(3)) * spacing_mm
     form = turn @ np.diag(1 / np.square(semi_axes_mm)) @ turn.T
     index_form = axes.T @ form @ axes
     shape_ijk = (2 * np.sqrt(np.diag(np.linalg.inv(index_form))) + 5).astype(int)
@@ -181,7 +181,7 @@ def test_lines_lie_where_the_lesion_is():
 def test_every_line_is_what_it_says(mask, seed, spacing_mm):
     """Any mask on any oblique grid: ends, length and slice agree; angles are right; 3-D is longest."""
     matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.random(rng=np.random.default_rng(seed)).as_matrix() * spacing_mm
+    matrix[:3, :3] = Rotation.random(random_state=np.random.default_rng(seed)).as_matrix() * spacing_mm
     matrix[:3, 3] = 5, -3, 60
     found = measure_diameters(mask, matrix)
     for plane, axis in plane_axes(matrix).items():

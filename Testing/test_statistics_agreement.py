@@ -1,7 +1,9 @@
 """Agreement of observers: every value as psych, irr and R's base functions give it."""
 
 import dataclasses
+import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -237,3 +239,20 @@ def test_results_are_json():
     results = intraclass_correlation(ratings_of(case)), bland_altman([1.0, 2.0, 4.0], [1.5, 1.0, 3.0])
     for result in (*results, compare_masks(ball(9), ball(10), SPACING_KJI_MM)):
         json.dumps(dataclasses.asdict(result), allow_nan=False)
+
+
+@pytest.mark.parametrize("top, n, k", [(4, 2, 2), (3, 3, 2), (3, 2, 3)])
+def test_every_small_table_has_forms_that_are_numbers_or_not_defined(top, n, k):
+    """Few ratings can cancel out: 0 / 0 is "not defined", no error and no NaN."""
+    for cells in itertools.product(range(top), repeat=n * k):
+        found = intraclass_correlation(np.reshape(cells, (n, k)).tolist())
+        for form in (*found.mcgraw_wong, *found.shrout_fleiss, *found.generalized):
+            assert all(v is None or not math.isnan(v) for v in (form.value, form.low, form.high, form.p))
+            assert (form.low is None) == (form.grade_of_low == "not defined")
+
+
+def test_limits_hold_where_the_quantile_leaves_floating_point():
+    """Raters that differ by far more than the subjects leave next to no degrees of freedom."""
+    subject = np.arange(12.0)[:, None] * 1e-3
+    found = intraclass_correlation((subject + np.array([0.0, 1e3, -1e3])).tolist()).form("ICC(2,1)")
+    assert 0 <= found.low <= found.value <= found.high < 0.01

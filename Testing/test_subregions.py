@@ -159,7 +159,7 @@ def test_an_ellipsoid_on_thick_slices_keeps_volume_and_place(seed):
     thick_shape, fine_shape = (16, 120, 120), (84, 84, 84)
     thick = grid((0.7, 0.7, 5.0), thick_shape, rng.uniform(-15, 15, 3), rng.uniform(-2, 2, 3))
     fine = grid((1.0, 1.0, 1.0), fine_shape)
-    semi_axes_mm, turn = rng.uniform(10, 26, 3), Rotation.random(rng=rng).as_matrix()
+    semi_axes_mm, turn = rng.uniform(10, 26, 3), Rotation.random(random_state=rng).as_matrix()
     moved = grid((1, 1, 1), (1, 1, 1), rng.uniform(-15, 15, 3), rng.uniform(-5, 5, 3))
     drawn = ellipsoid(thick_shape, thick, semi_axes_mm, turn=turn)
     true = ellipsoid(fine_shape, np.linalg.inv(moved) @ fine, semi_axes_mm, turn=turn)

@@ -181,9 +181,10 @@ def repeatability_of(
 
 def grade(value: float | None, grading: str = "xu2023") -> str:
     """The grading's word for an intraclass correlation."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "not defined"
-    return next(word for bound, word in GRADINGS[grading][1] if value > bound)
+    bounds = GRADINGS[grading][1]
+    return next((word for bound, word in bounds if value > bound), bounds[-1][1])
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,8 @@ def _form(name: str, limits: Limits, squares: _MeanSquares, n: int, k: int, grad
     undefined = model != "2" and squares.subjects == 0 and (averaged or reference == 0)
     if not squares.constant and not undefined:
         value = _value(model, averaged, squares, n, k)
+        value = float(value) if math.isfinite(value) else None
+    if value is not None:
         f = squares.subjects / reference if reference > 0 else math.inf if squares.subjects > 0 else 0.0
         if model == "2":
             low, high, satterthwaite = _agreement_limits(squares, n, k, averaged, limits, confidence)
@@ -241,7 +244,9 @@ def _form(name: str, limits: Limits, squares: _MeanSquares, n: int, k: int, grad
                 freedom = (n - 1, satterthwaite)
         else:
             low, high = _ratio_limits(f, freedom, k, averaged, confidence)
+        low, high = (None if math.isnan(limit) else float(limit) for limit in (low, high))
         p = 0.0 if math.isinf(f) else float(stats.f.sf(f, *freedom))
+        p = None if math.isnan(p) else p
     return IccForm(
         form=name,
         meaning=MEANINGS[name],
@@ -258,14 +263,21 @@ def _form(name: str, limits: Limits, squares: _MeanSquares, n: int, k: int, grad
 
 
 def _value(model: str, averaged: bool, squares: _MeanSquares, n: int, k: int) -> float:
-    """Shrout & Fleiss 1979, Psychol Bull 86:420."""
+    """Shrout & Fleiss 1979, Psychol Bull 86:420. Not finite where few ratings happen to cancel out."""
     between, reference = squares.subjects, squares.within if model == "1" else squares.error
     if model != "2":
-        return (between - reference) / (between if averaged else between + (k - 1) * reference)
-    raters = squares.raters - reference
-    if averaged:
-        return (between - reference) / (between + raters / n)
-    return (between - reference) / (between + (k - 1) * reference + k * raters / n)
+        whole = between if averaged else between + (k - 1) * reference
+    elif averaged:
+        whole = between + (squares.raters - reference) / n
+    else:
+        whole = between + (k - 1) * reference + k * (squares.raters - reference) / n
+    return _ratio(between - reference, whole)
+
+
+def _ratio(dividend, divisor):
+    """NaN or infinite where the divisor is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.divide(dividend, divisor)
 
 
 def _ratio_limits(
@@ -293,16 +305,19 @@ def _agreement_limits(
     spearman_brown = averaged and limits == "shrout-fleiss"
     single = not averaged or spearman_brown
     value = _value("2", not single, squares, n, k)
+    if not math.isfinite(value):
+        return math.nan, math.nan, float((n - 1) * (k - 1))
     ratio = k * value / (n * (1 - value))  # the same expression for the mean of k raters, as in R's irr
     weights = ratio * raters, (1 + ratio * (n - 1)) * error
-    freedom = sum(weights) ** 2 / (weights[0] ** 2 / (k - 1) + weights[1] ** 2 / ((n - 1) * (k - 1)))
+    freedom = float(_ratio(sum(weights) ** 2, weights[0] ** 2 / (k - 1) + weights[1] ** 2 / ((n - 1) * (k - 1))))
     tail = (1 - confidence) / 2
     low_f, high_f = float(stats.f.isf(tail, n - 1, freedom)), float(stats.f.isf(tail, freedom, n - 1))
     spread = k * raters + (k * n - k - n) * error if single else raters - error
-    low = n * (between - low_f * error) / (low_f * spread + n * between)
-    high = n * (high_f * between - error) / (spread + n * high_f * between)
+    # Divided by the quantile, which grows out of floating point where the degrees of freedom are few.
+    low = _ratio(n * (between / low_f - error), spread + n * between / low_f)
+    high = _ratio(n * (high_f * between - error), spread + n * high_f * between)
     if spearman_brown:
-        low, high = (k * limit / (1 + (k - 1) * limit) for limit in (low, high))
+        low, high = (_ratio(k * limit, 1 + (k - 1) * limit) for limit in (low, high))
     return low, high, freedom
 
 

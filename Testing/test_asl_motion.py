@@ -106,7 +106,7 @@ def test_delays_with_contrasts_of_their_own_are_aligned_too():
 
 def test_the_series_keeps_its_facts_and_its_own_arrays(moved, correction):
     before, after = moved.series, correction.series
-    assert replace(after, volumes=()) == replace(before, volumes=())
+    assert repr(replace(after, volumes=())) == repr(replace(before, volumes=()))
     assert all(volume.dtype == np.float32 for volume in after.volumes)
     np.testing.assert_array_equal(after.volumes[0], before.volumes[0])
     assert not any(np.shares_memory(one, two) for one, two in zip(before.volumes, after.volumes, strict=True))

@@ -200,7 +200,8 @@ def test_every_line_is_what_it_says(mask, seed, spacing_mm):
     to_unpadded[:3, 3] = -2
     padded = measure_diameters(np.pad(mask, 2), matrix @ to_unpadded)
     assert padded.longest_3d.length_mm == pytest.approx(found.longest_3d.length_mm)
-    assert padded.mptd.start_ras == pytest.approx(found.mptd.start_ras)
+    assert padded.mptd.length_mm == pytest.approx(found.mptd.length_mm)
+    assert padded.mptd.plane is found.mptd.plane
 
 
 # -- exactness --

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from NPCResponseLib.errors import InputError
@@ -55,6 +55,10 @@ def test_noise_free_r2star_is_exact_to_a_thousandth_hertz(echo_times_ms, method,
     r2star_hz=st.floats(1, 400),
     s0=st.floats(1e-6, 1e9),
 )
+# Start values that lie far off: the iteration must neither jump nor rest where the amplitude has collapsed.
+@example(first_ms=1.0, spacings_ms=[16.0, 52.0, 1.0], r2star_hz=88.0, s0=100.0)
+@example(first_ms=9.803, spacings_ms=[16.979, 53.68, 2.289, 8.931, 3.351, 33.604], r2star_hz=116.8, s0=12137.0)
+@example(first_ms=11.896, spacings_ms=[11.819, 24.623, 23.548], r2star_hz=243.675, s0=3e6)
 def test_any_increasing_echo_times_give_back_the_truth(first_ms, spacings_ms, r2star_hz, s0):
     echo_times_ms = tuple(np.cumsum([first_ms, *spacings_ms]))
     if r2star_hz * (echo_times_ms[1]) / 1000 > 60:

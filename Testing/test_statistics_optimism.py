@@ -72,7 +72,7 @@ def test_any_model_can_be_judged_and_failed_fits_are_counted():
 def test_the_seed_repeats_the_result():
     columns = table("clin_120.csv")
     first, second = (validate_logistic({"age": columns["age"]}, columns["y"], replicates=20, seed=5) for _ in range(2))
-    assert first == second
+    assert repr(first) == repr(second)  # NaN, too
 
 
 def test_data_without_an_estimate_are_refused():

@@ -156,7 +156,7 @@ def test_curves_of_groups_are_those_of_their_patients():
     risk = table("clin_120.csv")["risk3"]
     curves = dict(kaplan_meier_by_group(time, event, risk))
     assert list(curves) == ["high", "low", "mid"]
-    assert curves["low"] == kaplan_meier(time[risk == "low"], event[risk == "low"])
+    assert repr(curves["low"]) == repr(kaplan_meier(time[risk == "low"], event[risk == "low"]))  # NaN, too
 
 
 def test_beyond_follow_up_the_last_value_is_held_and_said():

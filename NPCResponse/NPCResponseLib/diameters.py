@@ -117,8 +117,13 @@ class DiameterMeasurement:
 
     @property
     def mptd(self) -> Diameter:
-        """The maximum primary tumor diameter: the longest of the planes (Liu et al. 2022, Insights Imaging 13:114)."""
-        return max(self.longest_in_plane.values(), key=lambda diameter: diameter.length_mm)
+        """The maximum primary tumor diameter: the longest of the planes (Liu et al. 2022, Insights Imaging 13:114).
+
+        Of planes alike but for rounding the first: the plane decides where the diameter is measured afterwards.
+        """
+        longest_mm = max(diameter.length_mm for diameter in self.longest_in_plane.values())
+        alike = (each for each in self.longest_in_plane.values() if each.length_mm >= longest_mm * (1 - 1e-9))
+        return next(alike)
 
     def in_plane(self, plane: Plane) -> Diameter:
         """The longest in a plane.

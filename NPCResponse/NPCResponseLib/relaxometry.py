@@ -35,6 +35,7 @@ POOR_FIT_PROBABILITY = 1e-4
 POOR_FIT_RELATIVE_RESIDUAL = 0.05
 POOR_FIT_RELATIVE_RESIDUAL_UNKNOWN_NOISE = 0.15
 MIN_R2STAR_HZ = 1e-3
+MAX_LAST_AMPLITUDE_STEP = 0.1  # of the amplitude, for a voxel that has settled
 MAX_STEPS = 4  # for voxels that have not settled, before the damped iteration
 MIN_VOXELS_CLIPPED_TWICE = 3
 MIN_VOXELS_CLIPPED_ONCE = 10
@@ -374,8 +375,8 @@ class _Fitter:
         rho += np.clip(step, -2, 2)
         quality = estimators.fit_quality(y, a, rho, power, times, attenuation)
         a += quality.amplitude_step
-        rho += quality.rate_step
-        restless = np.flatnonzero(~self._settled(a, rho, quality.rate_step))
+        rho += np.clip(quality.rate_step, -2, 2)
+        restless = np.flatnonzero(~self._settled(a, rho, quality))
         if restless.size:
             self._go_on(restless, y, a, rho, quality, attenuation)
         quality.residual_power[:] = np.maximum(quality.residual_power - quality.step_gain, 0)
@@ -390,7 +391,7 @@ class _Fitter:
             a[restless] += last.amplitude_step
             rho[restless] += np.clip(last.rate_step, -2, 2)
             quality.replace(restless, last)
-            restless = restless[~self._settled(a[restless], rho[restless], last.rate_step)]
+            restless = restless[~self._settled(a[restless], rho[restless], last)]
             if not restless.size:
                 return
         part = None if attenuation is None else attenuation[:, restless].astype(np.float64)
@@ -399,14 +400,16 @@ class _Fitter:
         a[restless], rho[restless] = amplitudes, rates
         quality.replace(restless, estimators.fit_quality(signals, amplitudes, rates, power, self.double_times, part))
 
-    def _settled(self, a: np.ndarray, rho: np.ndarray, step: np.ndarray) -> np.ndarray:
+    def _settled(self, a: np.ndarray, rho: np.ndarray, last: FitQuality) -> np.ndarray:
         """Whether the last step was small against the noise, or against 0.005 Hz, and single precision suffices.
 
-        A step of a tenth of sigma / a, some 5 % of a standard error, leaves less than 1 % of one to go.
+        A step of a tenth of sigma / a, some 5 % of a standard error, leaves less than 1 % of one to go. Far from the
+        optimum, where the amplitude collapses, the rate has no slope either: the amplitude must rest, too.
         """
         tolerance = 0.005 * self.times.range_s * a + 0.1 * self.sigma
         slow = rho < -math.log(MIN_DECAY_FOR_SINGLE) / self.times.u[1]
-        return (np.abs(step) * a <= tolerance) & slow & (a > 0)
+        at_rest = np.abs(last.amplitude_step) <= MAX_LAST_AMPLITUDE_STEP * a
+        return (np.abs(last.rate_step) * a <= tolerance) & at_rest & slow & (a > 0)
 
     def _remove_bias(self, a: np.ndarray, rho: np.ndarray, quality: FitQuality, attenuation) -> None:
         """Subtract the expected error where the noise is high enough for it to matter; at most half an SE."""

@@ -105,6 +105,7 @@ class NPCRadiomicsRiskParameterNode:
     gtvSegmentation, gtvSegmentId - the tumor on the first.
     gtvrSegmentation, gtvrSegmentId - the recurrence on the second.
     differentPatients - take nodes under different patient IDs.
+    cohortPatient - what this patient is called in tables and reports.
 
     Those of the alignment begin with align.
 
@@ -140,7 +141,7 @@ class NPCRadiomicsRiskParameterNode:
     featureDirectionsText, featureNotesText - the result in words.
     stabilityRepetitions - of each kind of disturbance. stabilityTable, stabilityText - result.
     stabilityResultVolume - the image that it belongs to.
-    cohortTable - rows of many patients; cohortPatient - what this one is called there.
+    cohortTable - rows of many patients.
     cohortTest, cohortCorrection - how regions are compared.
     cohortTables, cohortCharts - result nodes by name. cohortShownTable - name of the one to show.
     cohortResultSource - the table that the results belong to.

@@ -6,6 +6,7 @@ ScriptedLoadableModule) comes from a checkout of Slicer when one is given, else 
 logic only.
 """
 
+import contextlib
 import inspect
 import sys
 import types
@@ -457,6 +458,7 @@ def install(monkeypatch, slicer_source: Path | None = None) -> EventQueue:
     monkeypatch.setitem(sys.modules, "qt", qt)
     monkeypatch.setitem(sys.modules, "ctk", ctk)
     monkeypatch.setattr(slicer, "app", Application(), raising=False)
+    monkeypatch.setattr(slicer.util, "WaitCursor", contextlib.nullcontext, raising=False)
     for name in ("qMRMLSliderWidget", "qMRMLSpinBox", "qMRMLRangeWidget"):
         monkeypatch.setattr(slicer, name, type(name, (Widget,), {}), raising=False)
     monkeypatch.setattr(slicer, "qMRMLNodeComboBox", NodeComboBox, raising=False)

@@ -61,8 +61,9 @@ def rename_column(panel, old: str, new: str) -> None:  # noqa: F811
 
 def answer(monkeypatch, **answers) -> None:
     """What the user chooses in file dialogs."""
-    module = importlib.import_module("NPCResponseLib.widgets.cohort_section")
     for name, path in answers.items():
+        module = "section" if name == "chooseFileToSave" else "cohort_section"
+        module = importlib.import_module(f"NPCResponseLib.widgets.{module}")
         monkeypatch.setattr(module, name, lambda *_arguments, path=path: str(path))
 
 

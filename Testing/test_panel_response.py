@@ -1,8 +1,9 @@
 """The Response tab over stand-in widgets on the real scene, with Slicer's own parameter nodes."""
 
-import contextlib
 import importlib
 import math
+import sys
+import types
 
 import pytest
 import slicer
@@ -327,7 +328,7 @@ def test_panel_connects_again_after_reload(patient):
 
 
 def report_saved(panel, monkeypatch, path):  # noqa: F811
-    section = importlib.import_module("NPCResponseLib.widgets.response_section")
+    section = importlib.import_module("NPCResponseLib.widgets.section")
     monkeypatch.setattr(section, "chooseFileToSave", lambda *_arguments: str(path))
     panel.ui.responseReportButton.click()
     return path
@@ -361,7 +362,6 @@ def test_report_shows_the_maps_of_this_session(panel, monkeypatch, tmp_path):  #
 @needs_slicer_source
 def test_report_shows_the_lesion_of_this_session_on_its_image(panel, monkeypatch, tmp_path):  # noqa: F811
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(slicer.util, "WaitCursor", contextlib.nullcontext, raising=False)
     nodes = panel.widget.logic.loadPhantom()
     panel.ui.diameterSegmentSelector.setCurrentNode(nodes.pre_t1_segmentation)
     panel.ui.diameterSegmentSelector.setCurrentSegmentID("tumor")
@@ -407,7 +407,8 @@ def test_missing_packages_are_installed_only_if_the_user_agrees(patient, monkeyp
     questions, installed = [], []
     monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(slicer, "packaging", None, raising=False)
-    monkeypatch.delattr(slicer, "packaging")  # Slicer 5.10
+    monkeypatch.delattr(slicer, "packaging")
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)  # Slicer 5.10 has none
     monkeypatch.setattr(
         slicer.util, "confirmOkCancelDisplay", lambda text: questions.append(text) or False, raising=False
     )
@@ -415,6 +416,21 @@ def test_missing_packages_are_installed_only_if_the_user_agrees(patient, monkeyp
     assert not packages.ensurePackages(packages.REPORT)
     assert "matplotlib" in questions[0]
     assert installed == []
+
+
+@needs_slicer_source
+def test_since_slicer_5_12_its_own_question_names_who_asks(patient, monkeypatch):
+    packages = importlib.import_module("NPCResponseLib.widgets.packages")
+    asked = []
+
+    def pip_ensure(missing, requester):
+        asked.append((missing, requester))
+        raise RuntimeError("User declined package installation")
+
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(slicer, "packaging", types.SimpleNamespace(pip_ensure=pip_ensure), raising=False)
+    assert not packages.ensurePackages(packages.REPORT, "NPC Radiomics and Risk")
+    assert asked == [(["matplotlib", "jinja2"], "NPC Radiomics and Risk")]
 
 
 # -- scripts --

@@ -1,5 +1,7 @@
 """The panel of NPCRadiomicsRisk over stand-in widgets on the real scene: divide a tumor and measure its parts."""
 
+import importlib
+
 import numpy as np
 import pytest
 import slicer
@@ -189,6 +191,48 @@ def test_undoing_the_first_division_takes_its_nodes_away(balls, scene):  # noqa:
 
 
 @needs_slicer_source
+def test_as_many_divisions_as_are_kept_are_undone_one_by_one(balls):
+    most = importlib.import_module("NPCRadiomicsRiskLib.widgets.division_history").MOST_STATES
+    recurrence = balls.gtvr[0]
+    sizes = []
+    for number in range(most + 2):
+        ball = np.linalg.norm(points_of(PRE_GRID) - AT_RECURRENCE, axis=-1) <= GTVR_MM - 0.4 * number
+        slicer.util.updateSegmentBinaryLabelmapFromArray(ball.astype(np.uint8), recurrence, balls.gtvr[1], balls.pre)
+        press(balls, "divideApplyButton")
+        segmentation = balls.values.divideSegmentation
+        sizes.append((array_of_segment(segmentation, GTVR, balls.pre).sum(), balls.values.divideVolumesText))
+    assert len(set(sizes)) == most + 2
+    for expected in reversed(sizes[1:-1]):
+        press(balls, "divideUndoButton")
+        found = array_of_segment(segmentation, GTVR, balls.pre).sum(), balls.values.divideVolumesText
+        assert found == expected
+    assert not balls.ui.divideUndoButton.enabled, "what came before is not known any more"
+    assert balls.values.divideSegmentation is segmentation, "and is not undone by taking the nodes away"
+    assert balls.messages == []
+
+
+@needs_slicer_source
+def test_failure_while_writing_leaves_the_division_from_before(balls, monkeypatch):
+    nodes = importlib.import_module("NPCRadiomicsRiskLib.mrml.subregions")
+    press(balls, "divideApplyButton")
+    press(balls, "divideApplyButton")
+    segmentation, words = balls.values.divideSegmentation, balls.values.divideVolumesText
+    before = array_of_segment(segmentation, GTVR, balls.pre)
+    smaller = np.linalg.norm(points_of(PRE_GRID) - AT_RECURRENCE, axis=-1) <= GTVR_MM - 2
+    slicer.util.updateSegmentBinaryLabelmapFromArray(smaller.astype(np.uint8), balls.gtvr[0], balls.gtvr[1], balls.pre)
+    with monkeypatch.context() as patch:
+        patch.setattr(nodes, "write_table", lambda *_arguments: 1 / 0)
+        press(balls, "divideApplyButton")
+    assert len(balls.messages) == 1
+    assert np.array_equal(array_of_segment(segmentation, GTVR, balls.pre), before)
+    assert balls.values.divideVolumesText == words
+    press(balls, "divideUndoButton")
+    assert np.array_equal(array_of_segment(segmentation, GTVR, balls.pre), before)
+    press(balls, "divideUndoButton")
+    assert balls.values.divideSegmentation is None, "two divisions, two steps back"
+
+
+@needs_slicer_source
 def test_recurrence_elsewhere_is_one_message_and_leaves_nothing(balls, scene):  # noqa: F811
     node, segment_id = add_ball("far", CENTER + np.array([0, 24, 0]), 4.0, PRE_GRID)
     balls.ui.gtvrSegmentSelector.setCurrentNode(node)
@@ -279,6 +323,16 @@ def test_histograms_and_table_are_shown_and_the_old_layout_comes_back(divided, r
     assert plot_view.GetPlotChartNodeID() == divided.values.featureChart.GetID()
     press(divided, "featurePreviousLayoutButton")
     assert risk_layout.layout == 2
+
+
+@needs_slicer_source
+def test_showing_sub_regions_leaves_the_layout_of_charts(divided, risk_layout):
+    divided.ui.featureLevelsSpinBox.value = 8
+    press(divided, "featureApplyButton")
+    assert risk_layout.layout == TREND
+    press(divided, "divideShowButton")
+    assert risk_layout.layout == 2
+    assert risk_layout.layers[-1]["background"] is divided.pre
 
 
 @needs_slicer_source

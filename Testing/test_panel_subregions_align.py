@@ -320,6 +320,36 @@ def test_blinking_shows_the_scans_in_turn_until_it_is_stopped(scans, risk_layout
 
 
 @needs_slicer_source
+def test_blinking_that_is_started_again_at_once_keeps_its_pace(scans, risk_layout, scene):  # noqa: F811
+    press(scans, "alignApplyButton")
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetForegroundVolumeID(scans.values.alignAligned.GetID())
+    for _ in range(3):
+        scans.ui.alignBlinkButton.click()
+    assert scans.ui.alignBlinkButton.checked
+    scans.events.pumpOnce()  # what is left of the first time
+    assert composite.GetForegroundOpacity() == 1
+    scans.events.pumpOnce()
+    assert composite.GetForegroundOpacity() == 0
+    scans.ui.alignBlinkButton.click()
+    scans.events.pump()
+    assert composite.GetForegroundOpacity() == 0.5
+
+
+@needs_slicer_source
+def test_results_of_a_scan_that_was_changed_during_the_run_are_not_shown_as_the_new_ones(scans, scene):  # noqa: F811
+    scans.ui.alignApplyButton.click()
+    other = add_grid_volume(PRE_GRID, "another patient", 7.0)
+    scans.ui.preVolumeSelector.setCurrentNode(other)
+    scans.events.pump()
+    assert scans.messages == []
+    assert "inputs from before" in scans.ui.alignStatusLabel.text
+    assert scans.values.alignTransform is None
+    assert scans.values.alignVerdictText == ""
+    assert scene.GetFirstNodeByName("recurrence aligned") is not None
+
+
+@needs_slicer_source
 def test_leaving_the_module_or_losing_the_copy_stops_blinking(scans, risk_layout, scene):  # noqa: F811
     press(scans, "alignApplyButton")
     composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")

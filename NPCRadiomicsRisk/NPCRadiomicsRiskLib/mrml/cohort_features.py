@@ -4,6 +4,7 @@ node = add_patient(None, "P01", features)     # features by region, as FeaturesR
 result = RegionComparisonJob(node).run()
 """
 
+import hashlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,13 @@ def _exact(cell) -> str:
     return str(cell)
 
 
+def fingerprint_of(node) -> str:
+    """A hash that changes with any cell of a table node."""
+    names = column_names(node)
+    columns = patients_of(node).columns if names else {}
+    return hashlib.sha256(repr([(name, list(columns[name])) for name in names]).encode()).hexdigest()
+
+
 def n_patients(node) -> int:
     """Different labels in a table node (or None)."""
     column = node.GetTable().GetColumnByName(PATIENT) if node is not None else None
@@ -134,10 +142,13 @@ class RegionComparison:
     """Attributes:
     analysis: NPCRadiomicsRiskLib.heterogeneity.comparison.HeterogeneityAnalysis.
     outputs: table and chart nodes by name.
+    values: PairedValues that were compared. fingerprint: of the table that they come from.
     """
 
     analysis: object
     outputs: CohortOutputs
+    values: object = None
+    fingerprint: str = ""
 
 
 class RegionComparisonJob:
@@ -154,7 +165,7 @@ class RegionComparisonJob:
         from ..heterogeneity.paired_values import paired_values_from_rows
 
         self.node, self._choices = node, choices
-        self._values = paired_values_from_rows(patients_of(node))
+        self._values, self._fingerprint = paired_values_from_rows(patients_of(node)), fingerprint_of(node)
         self._analysis = None
 
     def steps(self) -> Generator[float, None, None]:
@@ -170,7 +181,8 @@ class RegionComparisonJob:
 
         analysis = self._analysis
         made = [chart for chart in (components_chart(analysis),) if chart is not None]
-        return RegionComparison(analysis, write_cohort(tables(analysis), made, outputs, source=self.node))
+        written = write_cohort(tables(analysis), made, outputs, source=self.node)
+        return RegionComparison(analysis, written, self._values, self._fingerprint)
 
     def run(
         self, outputs: CohortOutputs | None = None, progress: Callable[[float], None] | None = None

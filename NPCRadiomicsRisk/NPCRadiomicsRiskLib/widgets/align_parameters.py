@@ -94,6 +94,21 @@ class AlignParameters(SectionParameters):
             nodes["transform"] = None
         return nodes
 
+    def choices(self) -> list[tuple[str, str]]:
+        values, shown = self.values, []
+        if values.alignRegion is AlignRegion.GTV:
+            sizes = self.boxSizeMm() or DEFAULT_REGION_SIZE_MM
+            shown.append(("--voi-mm", ",".join(f"{size:g}" for size in sizes)))
+        else:
+            shown.append(("must fit:", values.alignRegion.value))
+        if self.isGiven():
+            shown.append(("--transform", "given"))
+        else:
+            shown.append(("--seed", str(values.alignSeed)))
+        if values.alignPreLandmarks is not None:
+            shown.append(("--landmarks-pre --landmarks-recurrence", "marked"))
+        return shown
+
     # -- landmarks --
 
     def landmarksText(self) -> str:

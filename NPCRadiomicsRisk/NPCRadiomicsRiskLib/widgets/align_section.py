@@ -6,13 +6,14 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from NPCResponseLib.widgets.result_memory import ResultMemory
+from NPCResponseLib.widgets.results_layout import ResultsLayout
 from NPCResponseLib.widgets.section import enable
 
 from .align_parameters import LANDMARKS, AlignParameters
 from .choices import AlignRegion
 from .landmark_placement import addLandmarks, startMarking
 from .panel_section import PanelSection
-from .views import compositesShowing, setOpacity, showLayers
+from .views import bringSlicesBack, compositesShowing, setOpacity, showLayers
 
 BLINK_MS = 700
 
@@ -29,11 +30,13 @@ class AlignSection(PanelSection):
     )
     parametersClass = AlignParameters
 
-    def __init__(self, ui, memory: ResultMemory | None = None):
+    def __init__(self, ui, layout: ResultsLayout | None = None, memory: ResultMemory | None = None):
         super().__init__(ui, memory)
+        self._layout = layout or ResultsLayout()
         self.runningText = _("Aligning the scans…")
         self.failedText = _("The scans could not be aligned: {error}. Details are in the error log.")
         self._isBlinking = self._isInFront = False
+        self._blinkRun = 0  # a timer of an earlier run must not blink in this one
         self._lastFade: float | None = None
         self._landmarkObservers, self._observed = VTKObservationMixin(), []
         self.connectButton(ui.alignMarkPreButton, self.onMarkPre)
@@ -120,6 +123,7 @@ class AlignSection(PanelSection):
         if scan is None:
             return
         self.stopBlinking()
+        bringSlicesBack(self._layout)
         showLayers(scan)
         if getattr(values, name) is None:
             isPre = name == "alignPreLandmarks"
@@ -141,6 +145,7 @@ class AlignSection(PanelSection):
         values = self._parameters.values
         if values.preVolume is None or values.alignAligned is None:
             return
+        bringSlicesBack(self._layout)
         showLayers(values.preVolume, values.alignAligned, values.alignFade, list(values.alignFocusRas))
 
     def _fade(self) -> None:
@@ -157,10 +162,11 @@ class AlignSection(PanelSection):
         if not compositesShowing(self._parameters.values.alignAligned):
             self.onShow()
         self._isBlinking = self._isInFront = True
-        self._blink()
+        self._blinkRun += 1
+        self._blink(self._blinkRun)
 
-    def _blink(self) -> None:
-        if not self._isBlinking:
+    def _blink(self, run: int) -> None:
+        if not self._isBlinking or run != self._blinkRun:
             return
         aligned = self._parameters.values.alignAligned if self._parameters is not None else None
         if not compositesShowing(aligned):
@@ -168,7 +174,7 @@ class AlignSection(PanelSection):
             return
         setOpacity(aligned, 1.0 if self._isInFront else 0.0)
         self._isInFront = not self._isInFront
-        qt.QTimer.singleShot(BLINK_MS, self._blink)
+        qt.QTimer.singleShot(BLINK_MS, lambda: self._blink(run))
 
     def stopBlinking(self) -> None:
         """Both scans are seen again, as the slider says."""

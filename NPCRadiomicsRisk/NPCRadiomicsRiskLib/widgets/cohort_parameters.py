@@ -6,7 +6,14 @@ from slicer.util import NodeModify
 from NPCResponseLib.mrml.cohort_nodes import CohortOutputs, nodes_by_name
 from NPCResponseLib.widgets.result_text import bullets
 
-from ..mrml.cohort_features import RegionComparison, RegionComparisonJob, add_patient, load_cohort, n_patients
+from ..mrml.cohort_features import (
+    RegionComparison,
+    RegionComparisonJob,
+    add_patient,
+    fingerprint_of,
+    load_cohort,
+    n_patients,
+)
 from ..subregions.division import GTVNR, GTVR
 from .section_parameters import SectionParameters
 
@@ -21,6 +28,10 @@ class CohortParameters(SectionParameters):
     inputs = ("cohortTable",)
     texts = TEXTS
     sources, mainOutput = ("cohortResultSource",), "cohortResultSource"
+
+    def __init__(self, parameterNode):
+        super().__init__(parameterNode)
+        self._fingerprint = ((), "")  # (state of the table, hash of its cells)
 
     def sourceNodes(self) -> tuple:
         return (self.values.cohortTable,)
@@ -40,7 +51,7 @@ class CohortParameters(SectionParameters):
         if not {GTVR, GTVNR} <= set(result.features):
             return _("Measure the sub-regions GTVr and GTVnr, not other segments.")
         if not self.values.cohortPatient.strip():
-            return _("Give the patient a label first.")
+            return _("Give the patient a label first, under Patient.")
         return ""
 
     def addPatient(self, result) -> None:
@@ -65,6 +76,11 @@ class CohortParameters(SectionParameters):
             return _("Two patients at least are needed, and many more to find anything.")
         return ""
 
+    def choices(self) -> list[tuple[str, str]]:
+        values = self.values
+        return [("--test", values.cohortTest.value.replace(" S", "-s")),
+                ("--correction", values.cohortCorrection.value)]  # fmt: skip
+
     def createJob(self) -> RegionComparisonJob:
         """Raises InputError."""
         values = self.values
@@ -87,6 +103,26 @@ class CohortParameters(SectionParameters):
                 list(dict.fromkeys([*result.analysis.decisions, *result.analysis.warnings]))
             )
         return result
+
+    def reasonNoReport(self, result: RegionComparison | None) -> str:
+        """Why there can be no report of a result of this session (or None), in one sentence; "" when there can."""
+        if not self.hasResults():
+            return _("There are no results yet. Press Compare first.")
+        if result is None:
+            return _("The report needs the comparison of this session: press Compare first.")
+        if result.fingerprint != self._fingerprintOfTable():
+            return _("The table was changed since. Press Compare again.")
+        return ""
+
+    def _fingerprintOfTable(self) -> str:
+        """Hashed anew only when the table has changed: this is asked for at every change of the panel."""
+        table = self.values.cohortResultSource
+        if table is None:
+            return ""
+        state = table.GetID(), table.GetTable().GetMTime()
+        if self._fingerprint[0] != state:
+            self._fingerprint = state, fingerprint_of(table)
+        return self._fingerprint[1]
 
     def _outputs(self) -> CohortOutputs:
         values = self.values

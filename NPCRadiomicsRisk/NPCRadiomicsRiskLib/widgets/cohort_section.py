@@ -8,6 +8,7 @@ from NPCResponseLib.widgets.results_layout import TREND, ResultsLayout
 from NPCResponseLib.widgets.section import enable
 
 from .cohort_parameters import CohortParameters
+from .heterogeneity_report import saveReport
 from .panel_section import PanelSection
 
 TABLE_FILTERS = "Tables (*.csv *.tsv *.txt);;All files (*)"
@@ -30,6 +31,7 @@ class CohortSection(PanelSection):
         self.connectButton(ui.cohortLoadButton, self.onLoad)
         self.connectButton(ui.cohortShowButton, self.onShow)
         self.connectButton(ui.cohortPreviousLayoutButton, self.onPreviousLayout)
+        self.connectButton(ui.cohortReportButton, self.onSaveReport)
         self.connectWidget(ui.cohortShownTableComboBox, "currentIndexChanged(int)", self.onTableShown)
 
     # -- parameters to panel --
@@ -60,10 +62,15 @@ class CohortSection(PanelSection):
         enable(ui.cohortShowButton, noScreen or nothing, _("Show the chosen table, and the principal components."))
         hidden = "" if self._layout.isShown(TREND) else _("The results are not on screen.")
         enable(ui.cohortPreviousLayoutButton, hidden, _("Go back to the layout from before."))
+        noReport = _("The comparison is not done yet.") if self.isRunning else self._reasonNoReport()
+        enable(ui.cohortReportButton, noReport, _("Save a report of all patients as an HTML file that prints well."))
+
+    def _reasonNoReport(self) -> str:
+        return self._parameters.reasonNoReport(self.resultOf(self._parameters.values.cohortResultSource))
 
     def _features(self):
         """The features of this session that the panel shows; None if there are none."""
-        return self._memory.of(self._parameters.values.featureTable)
+        return self.resultOf(self._parameters.values.featureTable)
 
     # -- rows --
 
@@ -110,3 +117,9 @@ class CohortSection(PanelSection):
     def onPreviousLayout(self, *_unused) -> None:
         self._layout.restore()
         self.updateButtons()
+
+    def onSaveReport(self, *_unused) -> None:
+        if self._parameters is None or self._reasonNoReport():
+            return
+        record = self.recordOf(self._parameters.values.cohortResultSource)
+        self.saveReport("heterogeneity.html", lambda path: saveReport(record, path))

@@ -6,14 +6,18 @@ import numpy as np
 from slicer.i18n import tr as _
 from slicer.util import NodeModify
 
+from NPCResponseLib.errors import InputError
 from NPCResponseLib.widgets.result_text import bullets
 
+from ..mrml.alignment import linear_world_matrix
 from ..mrml.subregions import SubRegionOutputs, SubRegionSettings, SubRegionsJob, SubRegionsResult
 from ..subregions.division import GTV, GTVNR, GTVR
 from .align_parameters import AlignParameters
 from .choices import TransformUse
 from .section_parameters import SectionParameters
+from .session_record import SessionRecord
 
+SAME_TRANSFORM = 1e-4  # largest difference of two matrices that are taken for the same (mm)
 TEXTS = ("divideVolumesText", "divideDoseText", "divideNotesText")
 
 
@@ -23,6 +27,7 @@ class DivideParameters(SectionParameters):
     inputs = ("divideTransform", "divideDose")
     outputs = {"divideSegmentation": "segmentation", "divideTable": "table"}
     texts = TEXTS
+    remarkOfJob = ""  # what is to be known about the transform
     sources, focus, mainOutput = ("divideResultGtv", "divideResultGtvr"), "divideFocusRas", "divideTable"
 
     def sourceNodes(self) -> tuple:
@@ -56,6 +61,29 @@ class DivideParameters(SectionParameters):
             return _("An output is also an input; choose another output.")
         return ""
 
+    def choices(self) -> list[tuple[str, str]]:
+        values = self.values
+        shown = [("--smallest-island", f"{values.divideIslandMm3:g}")]
+        if values.divideDose is not None:
+            shown += [("--prescription-gy", f"{values.dividePrescriptionGy:g}"),
+                      ("isodose %:", f"{values.divideIsodosePercent:g}")]  # fmt: skip
+        return shown + ([("--allow-different-patients", "")] if values.differentPatients else [])
+
+    def alignmentUsed(self, record: SessionRecord | None) -> tuple[SessionRecord | None, str]:
+        """The alignment that a division rests on, if it is this one of this session; else what is to be said of that.
+
+        Args:
+            record: of the alignment that the panel shows.
+        """
+        transform = self.transform()
+        if transform is None:
+            return None, ""  # GTVr is in place
+        if record is None or record.result.outputs.transform is not transform:
+            return None, _("GTVr was moved by a transform whose quality was not assessed in this session.")
+        if not isAsAssessed(transform, record.result.alignment):
+            return None, _("GTVr was moved by a transform that was changed after its quality was assessed.")
+        return record, ""
+
     def createJob(self) -> SubRegionsJob:
         """Raises InputError."""
         values = self.values
@@ -85,7 +113,7 @@ class DivideParameters(SectionParameters):
             values.divideFocusRas = middleRas(result)
             values.divideVolumesText = volumesText(result)
             values.divideDoseText = doseText(result)
-            values.divideNotesText = notesText(result, self._doubt)
+            values.divideNotesText = notesText(result, (self._doubt, self.remarkOfJob))
         return result
 
     def savedTexts(self) -> dict[str, str]:
@@ -95,6 +123,15 @@ class DivideParameters(SectionParameters):
         with NodeModify(self.values.parameterNode):
             for name in TEXTS:
                 setattr(self.values, name, texts.get(name, ""))
+
+
+def isAsAssessed(transform, alignment) -> bool:
+    """Whether nobody has tuned the transform, or put it under another, since its quality was told."""
+    try:
+        matrix = linear_world_matrix(transform)
+    except InputError:
+        return False
+    return np.allclose(matrix, alignment.moving_to_fixed_ras, atol=SAME_TRANSFORM)
 
 
 def middleRas(result: SubRegionsResult) -> list[float]:
@@ -151,8 +188,8 @@ def doseText(result: SubRegionsResult) -> str:
     return "<br>".join(lines)
 
 
-def notesText(result: SubRegionsResult, doubt: str) -> str:
-    """What became of islands, and every warning (HTML)."""
+def notesText(result: SubRegionsResult, doubts) -> str:
+    """Doubts about the transform, what became of islands, and every warning (HTML)."""
     warnings = (*result.regions.warnings, *(result.in_field.warnings if result.in_field else ()))
-    notes = [doubt, result.regions.islands.rule, *result.notes, *warnings]
+    notes = [*doubts, result.regions.islands.rule, *result.notes, *warnings]
     return bullets([note for note in dict.fromkeys(notes) if note])

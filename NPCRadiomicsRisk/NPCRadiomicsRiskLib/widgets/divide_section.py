@@ -4,13 +4,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from NPCResponseLib.widgets.result_memory import ResultMemory
+from NPCResponseLib.widgets.results_layout import ResultsLayout
 from NPCResponseLib.widgets.section import enable
 
 from .choices import TransformUse
 from .divide_parameters import DivideParameters
 from .division_history import DivisionHistory
 from .panel_section import PanelSection
-from .views import showLayers
+from .views import bringSlicesBack, showLayers
 
 
 class DivideSection(PanelSection):
@@ -25,8 +26,9 @@ class DivideSection(PanelSection):
     )
     parametersClass = DivideParameters
 
-    def __init__(self, ui, memory: ResultMemory | None = None):
+    def __init__(self, ui, layout: ResultsLayout | None = None, memory: ResultMemory | None = None):
         super().__init__(ui, memory)
+        self._layout = layout or ResultsLayout()
         self.applyText = _("Divide")
         self.applyTip = _("Carry GTVr to the pre-treatment scan, and divide the tumor into GTVr and GTVnr.")
         self.runningText = _("Dividing the tumor…")
@@ -61,10 +63,20 @@ class DivideSection(PanelSection):
         reason = "" if canUndo else _("There is nothing to undo: nothing was divided in this session.")
         enable(self.ui.divideUndoButton, reason, _("Bring back the segments and the table from before the last run."))
 
-    def finishJob(self, job) -> str:
+    def basis(self):
+        record, remark = self._parameters.alignmentUsed(self.recordOf(self._parameters.values.alignTable))
+        self._parameters.remarkOfJob = remark
+        return record, remark
+
+    def writeResult(self, job):
         values = self._parameters.values
-        self._history.save(values.divideSegmentation, values.divideTable, self._parameters.savedTexts())
-        return super().finishJob(job)
+        before = self._parameters.savedTexts(), self.recordOf(values.divideTable)
+        self._history.save(values.divideSegmentation, values.divideTable, before)
+        try:
+            return super().writeResult(job)
+        except Exception:
+            self._history.takeBack()
+            raise
 
     def showResult(self, result) -> str:
         self._history.remember(result.outputs)
@@ -79,11 +91,15 @@ class DivideSection(PanelSection):
             return
         values = self._parameters.values
         if values.preVolume is not None:
+            bringSlicesBack(self._layout)
             showLayers(values.preVolume, focusRas=list(values.divideFocusRas))
 
     def onUndo(self, *_unused) -> None:
         if self._parameters is None or not self._history.canRestore(self._parameters.values.divideSegmentation):
             return
-        self._parameters.restoreTexts(self._history.restore())
-        self.updateButtons()
+        table = self._parameters.values.divideTable
+        texts, record = self._history.restore() or ({}, None)
+        self._memory.keep(table, record)
+        self._parameters.restoreTexts(texts)
+        self._parameters.values.parameterNode.Modified()  # what can be reported has changed even if the words have not
         self._statusLabel.text = _("The division before is back.")

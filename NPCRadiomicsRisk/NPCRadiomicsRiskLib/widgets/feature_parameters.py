@@ -14,6 +14,7 @@ from ..subregions.division import GTVNR, GTVR
 from ..texture.panel47 import TextureSettings
 from .choices import LevelsUse
 from .section_parameters import SectionParameters
+from .session_record import SessionRecord
 
 TEXTS = ("featureDirectionsText", "featureNotesText")
 ARROWS = {1: "▲", -1: "▼", 0: "=", None: "?"}
@@ -79,6 +80,21 @@ class FeatureParameters(SectionParameters):
             dimensions=values.featureDimensions.value,
         )
 
+    def choices(self) -> list[tuple[str, str]]:
+        """Those of the panel of features; raises InputError."""
+        return textureOptions(self.settings())
+
+    def divisionUsed(self, record: SessionRecord | None) -> SessionRecord | None:
+        """The division that a measurement rests on, if it is this one of this session.
+
+        Args:
+            record: of the division that the panel shows.
+        """
+        if record is None or not {GTVR, GTVNR} <= set(self.regions()):
+            return None
+        measured = {self.regions()[name][0] for name in (GTVR, GTVNR)}
+        return record if measured == {record.result.outputs.segmentation} else None
+
     def createJob(self) -> FeaturesJob:
         """Raises InputError."""
         values = self.values
@@ -100,6 +116,21 @@ class FeatureParameters(SectionParameters):
             self.values.featureDirectionsText = directionsText(result)
             self.values.featureNotesText = notesText(result)
         return result
+
+
+def textureOptions(settings: TextureSettings) -> list[tuple[str, str]]:
+    """Settings as one would type them after ``npc-radiomics``."""
+    size = settings.voxel_size_mm
+    shown = [
+        ("--resampling", settings.resampling),
+        ("--voxel-size-mm", "" if size is None else f"{size:g}"),
+        ("--outliers", settings.outliers.replace(" ", "-")),
+        ("--quantization", settings.quantization),
+        ("--levels", str(settings.n_levels)),
+        ("--weights", settings.weights),
+    ]
+    flags = (("--shared-levels", settings.levels_shared), ("--2d", settings.dimensions == 2))
+    return [(option, value) for option, value in shown if value] + [(option, "") for option, on in flags if on]
 
 
 def namedSegments(segmentation, segmentIds) -> dict[str, tuple]:

@@ -52,6 +52,9 @@ class FeatureSection(PanelSection):
         hidden = "" if self._layout.isShown(TREND) else _("The results are not on screen.")
         enable(self.ui.featurePreviousLayoutButton, hidden, _("Go back to the layout from before."))
 
+    def basis(self):
+        return self._parameters.divisionUsed(self.recordOf(self._parameters.values.divideTable)), ""
+
     def showResult(self, result) -> str:
         self.onShow()
         return _("Measured: {names}.").format(names=", ".join(result.features))

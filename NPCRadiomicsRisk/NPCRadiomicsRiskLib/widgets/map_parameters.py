@@ -82,6 +82,15 @@ class MapParameters(SectionParameters):
     def boostRule(self) -> BoostRule:
         return BoostRule(volume_share=self.values.mapBoostPercent / 100)
 
+    def choices(self) -> list[tuple[str, str]]:
+        values = self.values
+        shown = [("--map", "")]
+        if values.mapRadiusMm:
+            shown.append(("radius mm:", f"{values.mapRadiusMm:g}"))
+        if values.mapModel is MapModel.FILE:
+            return [*shown, ("--map-model", "given")]
+        return [*shown, ("gray levels of the map:", str(values.mapLevels))]
+
     def createJob(self) -> MapJob:
         """Raises InputError."""
         values, model = self.values, self.model()

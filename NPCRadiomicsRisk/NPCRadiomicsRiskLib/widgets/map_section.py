@@ -1,5 +1,7 @@
 """The tab Map: an exploratory map of a tumor, and a suggested region that follows a slider."""
 
+from dataclasses import replace
+
 from slicer.i18n import tr as _
 
 from NPCResponseLib.widgets.file_choice import chooseFile
@@ -45,12 +47,13 @@ class MapSection(PanelSection):
 
     def _turnBoost(self) -> None:
         """The suggested region follows the slider, as long as this session knows the features of the map."""
-        result = self._memory.of(self._parameters.values.mapNode)
-        if result is None or self._isTurning or self.isRunning or not self._parameters.isTurned(result):
+        record = self.recordOf(self._parameters.values.mapNode)
+        if record is None or self._isTurning or self.isRunning or not self._parameters.isTurned(record.result):
             return
         self._isTurning = True
         try:
-            self._memory.keep(self._parameters.values.mapNode, self._parameters.turnBoost(result))
+            turned = replace(record, result=self._parameters.turnBoost(record.result))
+            self._memory.keep(self._parameters.values.mapNode, turned)
         except Exception as error:  # noqa: BLE001 - sorted into the user's mistakes and our defects by showError
             self._memory.forget(self._parameters.values.mapNode)  # once is enough
             self.showError(error)
@@ -64,7 +67,7 @@ class MapSection(PanelSection):
         enable(self.ui.mapShowButton, noScreen or nothing, _("Show the map over the scan, and the scan beside it."))
         hidden = "" if self._layout.isShown(MAPS_ONLY) else _("The results are not on screen.")
         enable(self.ui.mapPreviousLayoutButton, hidden, _("Go back to the layout from before."))
-        canTurn = not hasMap or self._memory.of(self._parameters.values.mapNode) is not None
+        canTurn = not hasMap or self.recordOf(self._parameters.values.mapNode) is not None
         reason = "" if canTurn else _("The map is of an earlier session: compute it again to turn this.")
         tip = _("Share of the tumor that is suggested: that with the highest values. Nothing is computed anew.")
         enable(self.ui.mapBoostPercentSlider, reason, tip)

@@ -6,6 +6,8 @@ from NPCResponseLib.widgets.job_section import JobSection
 from NPCResponseLib.widgets.result_memory import ResultMemory
 from NPCResponseLib.widgets.section import enable
 
+from .session_record import SessionRecord, result_of
+
 
 class PanelSection(JobSection):
     """Base of a tab, or of a part of one. A subclass sets the names below and implements ``showResult``.
@@ -27,6 +29,8 @@ class PanelSection(JobSection):
         super().__init__(ui)
         self._parameters = None
         self._memory = memory or ResultMemory()
+        self._basisOfJob: tuple[SessionRecord | None, str] = (None, "")
+        self._choicesOfJob: tuple[tuple[str, str], ...] = ()
 
     def windowTitle(self) -> str:
         return _("NPC Radiomics and Risk")
@@ -56,6 +60,20 @@ class PanelSection(JobSection):
         """Show what a run has found; returns the status."""
         raise NotImplementedError
 
+    def basis(self) -> tuple[SessionRecord | None, str]:
+        """The record of this session that a run now would rest on, and what is to be known about that."""
+        return None, ""
+
+    # -- what this session remembers --
+
+    def recordOf(self, node) -> SessionRecord | None:
+        """Of the run that wrote a node (or None), with what it rests on; None if that was in another session."""
+        return self._memory.of(node)
+
+    def resultOf(self, node):
+        """Likewise, the result alone."""
+        return result_of(self.recordOf(node))
+
     # -- parameters to panel --
 
     def onModified(self) -> None:
@@ -82,14 +100,26 @@ class PanelSection(JobSection):
     # -- a run --
 
     def createJob(self):
-        return self._parameters.createJob() if self._parameters else None
+        if self._parameters is None:
+            return None
+        job = self._parameters.createJob()
+        self._basisOfJob, self._choicesOfJob = self.basis(), tuple(self._parameters.choices())
+        return job
 
     def jobNodes(self) -> list:
         return self._parameters.nodesInUse()
 
+    def writeResult(self, job):
+        """Into nodes and words; returns the result. May raise."""
+        return self._parameters.finishJob(job)
+
     def finishJob(self, job) -> str:
-        result = self._parameters.finishJob(job)
-        self._memory.keep(getattr(self._parameters.values, self._parameters.mainOutput), result)
+        result = self.writeResult(job)
+        record = SessionRecord(result, *self._basisOfJob, self._choicesOfJob)
+        written = getattr(self._parameters.values, self._parameters.mainOutput)
+        if written is None:  # another input was chosen during the run, so that the panel has let go of its results
+            return _("Done, for the inputs from before: the results are in the Data module.")
+        self._memory.keep(written, record)
         if self.resultsName:
             getattr(self.ui, self.resultsName).collapsed = False
         self._parameters.values.parameterNode.Modified()  # what other sections offer may rest on what is kept

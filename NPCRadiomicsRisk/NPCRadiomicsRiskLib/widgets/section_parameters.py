@@ -18,6 +18,10 @@ class SectionParameters(JobParameters):
         """The inputs that results belong to, in the order of ``sources``; None where none is chosen."""
         raise NotImplementedError
 
+    def choices(self) -> list[tuple[str, str]]:
+        """What is chosen for a run, for the foot of a report: options of ``npc-radiomics`` where there is one."""
+        return []
+
     def inputNodes(self) -> list:
         return [node for node in self.sourceNodes() if node is not None]
 

@@ -9,6 +9,7 @@ from .divide_section import DivideSection
 from .feature_section import FeatureSection
 from .map_section import MapSection
 from .patient_section import PatientSection
+from .report_section import ReportSection
 from .stability_section import StabilitySection
 
 
@@ -17,10 +18,11 @@ def makeSections(ui, memory: ResultMemory) -> tuple:
     layout = ResultsLayout()
     return (
         PatientSection(ui),
-        AlignSection(ui, memory),
-        DivideSection(ui, memory),
+        AlignSection(ui, layout, memory),
+        DivideSection(ui, layout, memory),
         FeatureSection(ui, layout, memory),
         StabilitySection(ui, memory),
         CohortSection(ui, layout, memory),
         MapSection(ui, layout, memory),
+        ReportSection(ui, memory),
     )

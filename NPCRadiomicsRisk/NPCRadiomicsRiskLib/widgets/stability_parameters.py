@@ -42,6 +42,10 @@ class StabilityParameters(SectionParameters):
             return _("Divide the tumor first: outlines of GTV and GTVr are what is disturbed.")
         return ""
 
+    def choices(self) -> list[tuple[str, str]]:
+        """Those of the features, then the repetitions; raises InputError."""
+        return [*self._features.choices(), ("--stability", str(self.values.stabilityRepetitions))]
+
     def createJob(self) -> StabilityJob:
         """Raises InputError."""
         self._sourcesOfJob = self.sourceNodes()

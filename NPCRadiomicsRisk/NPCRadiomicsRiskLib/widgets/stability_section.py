@@ -24,5 +24,10 @@ class StabilitySection(PanelSection):
     def updateResultButtons(self) -> None:
         self.ui.stabilityRepetitionsSpinBox.enabled = not self.isRunning
 
+    def basis(self):
+        record = self.recordOf(self._parameters.values.divideTable)
+        isOfIt = record is not None and record.result.outputs.segmentation is self._parameters.values.divideSegmentation
+        return (record if isOfIt else None), ""
+
     def showResult(self, result) -> str:
         return _("Tested with {count} disturbances.").format(count=len(result.stability.perturbed))

@@ -2,6 +2,14 @@
 
 import slicer
 
+from NPCResponseLib.widgets.results_layout import TREND, ResultsLayout
+
+
+def bringSlicesBack(layout: ResultsLayout) -> None:
+    """The layout of charts and tables has no slice views: leave it before something is shown in them."""
+    if layout.isShown(TREND):
+        layout.restore()
+
 
 def showLayers(background, foreground=None, opacity: float | None = None, focusRas=()) -> None:
     """An image in all slice views, perhaps with another over it."""

@@ -7,6 +7,7 @@ Run by CTest, or:
 
 import time
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import qt
 import slicer
@@ -251,6 +252,42 @@ class NPCRadiomicsRiskPanelTest(ScriptedLoadableModuleTest):
                 self.ui.cohortShownTableComboBox.setCurrentIndex(index)
                 settle(0.02)
         self.assertEqual(log.bad, [])
+
+    def saveReport(self, button, path):
+        """Press a button for a report, with the file already chosen; returns the text of the report.
+
+        Slicer lacks the packages, and under --testing installs none: then nothing is written, and the panel says so.
+        """
+        from NPCResponseLib.widgets import section
+        from NPCResponseLib.widgets.packages import REPORT, missingPackages
+
+        chooseFileToSave, section.chooseFileToSave = section.chooseFileToSave, lambda *_texts: path
+        try:
+            with LogWatch() as log:
+                button.click()
+        finally:
+            section.chooseFileToSave = chooseFileToSave
+        self.assertEqual(log.bad, [])
+        return "" if missingPackages(REPORT) else Path(path).read_text(encoding="utf-8")
+
+    def test_reportsAreSavedOfWhatWasMeasuredInThisSession(self):
+        patient = self.fillIn()
+        self.fillInTrueTransform(patient)
+        self.assertFalse(self.ui.reportButton.isEnabled())
+        self.press("divide")
+        self.assertIn("features", self.ui.reportButton.toolTip)
+        self.press("feature")
+        self.assertTrue(self.ui.reportButton.isEnabled(), self.ui.reportButton.toolTip)
+        text = self.saveReport(self.ui.reportButton, slicer.app.temporaryPath + "/NPCRadiomicsRiskPanelTest.html")
+        if text:
+            self.assertIn("was saved", self.ui.reportStatusLabel.text)
+            self.assertIn("was not assessed in this session", text)
+            self.assertNotIn(patient.pre.GetName(), text)
+        else:
+            self.assertIn("No report was saved", self.ui.reportStatusLabel.text)
+        self.assertFalse(self.ui.cohortReportButton.isEnabled())
+        self.press("divide")
+        self.assertIn("divided again", self.ui.reportButton.toolTip)
 
     def test_mapFollowsTheSlider(self):
         self.fillIn()

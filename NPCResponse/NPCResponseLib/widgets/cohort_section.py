@@ -4,9 +4,9 @@ from slicer.i18n import tr as _
 
 from .cohort_columns import ColumnEditor
 from .cohort_parameters import CohortParameters, CohortStudy, packagesFor
-from .file_choice import chooseFile, chooseFileToSave, chooseFolder
+from .file_choice import chooseFile, chooseFolder
 from .job_section import JobSection
-from .packages import REPORT, SPECIFICATION, ensurePackages
+from .packages import SPECIFICATION, ensurePackages
 from .result_memory import ResultMemory
 from .results_layout import TREND, ResultsLayout
 from .section import enable
@@ -226,17 +226,9 @@ class CohortSection(JobSection):
 
     def onSaveReport(self, *_unused) -> None:
         result = self._result() if self._parameters else None
-        path = chooseFileToSave(_("Save the report"), "cohort.html", "HTML (*.html)") if result else ""
-        if not path:
+        if result is None:
             return
-        try:
-            if not ensurePackages(REPORT):
-                self._statusLabel.text = _("No report was saved: its packages are not installed.")
-                return
-            from .cohort_report import saveReport
+        from .cohort_report import saveReport
 
-            saveReport(result, self._parameters.values.cohortStudy.label(), path)
-        except Exception as error:  # noqa: BLE001 - sorted by showError
-            self.showError(error)
-            return
-        self._statusLabel.text = _("The report was saved: {path}").format(path=path)
+        study = self._parameters.values.cohortStudy.label()
+        self.saveReport("cohort.html", lambda path: saveReport(result, study, path))

@@ -17,14 +17,22 @@ def missingPackages(packages: Mapping[str, str]) -> list[str]:
     return [toInstall for name, toInstall in packages.items() if importlib.util.find_spec(name) is None]
 
 
-def ensurePackages(packages: Mapping[str, str]) -> bool:
-    """Whether the packages are there; what is missing is installed if the user agrees."""
+def ensurePackages(packages: Mapping[str, str], requester: str = "NPC Response") -> bool:
+    """Whether the packages are there; what is missing is installed if the user agrees.
+
+    Args:
+        requester: who needs them, for the question.
+    """
     missing = missingPackages(packages)
     if not missing:
         return True
-    if hasattr(slicer, "packaging"):  # since Slicer 5.12; asks by itself
+    try:
+        from slicer import packaging  # since Slicer 5.12; asks by itself. Nothing imports it at start-up.
+    except ImportError:
+        packaging = None
+    if packaging is not None:
         try:
-            slicer.packaging.pip_ensure(missing, requester="NPC Response")
+            packaging.pip_ensure(missing, requester=requester)
         except RuntimeError:
             return False  # the user declined
     else:

@@ -2,8 +2,6 @@
 
 from slicer.i18n import tr as _
 
-from .file_choice import chooseFileToSave
-from .packages import REPORT, ensurePackages
 from .response_parameters import ResponseParameters
 from .result_memory import ResultMemory
 from .results_layout import TREND, ResultsLayout
@@ -103,17 +101,6 @@ class ResponseSection(Section):
     def onSaveReport(self, *_unused) -> None:
         if self._parameters is None:
             return
-        path = chooseFileToSave(_("Save the report"), "report.html", "HTML (*.html)")
-        if not path:
-            return
         from . import response_report
 
-        try:
-            if not ensurePackages(REPORT):
-                self._statusLabel.text = _("No report was saved: its packages are not installed.")
-                return
-            response_report.saveReport(self._parameters, self._memory, path)
-        except Exception as error:  # noqa: BLE001 - sorted by showError
-            self.showError(error)
-            return
-        self._statusLabel.text = _("The report was saved: {path}").format(path=path)
+        self.saveReport("report.html", lambda path: response_report.saveReport(self._parameters, self._memory, path))

@@ -1,11 +1,14 @@
-"""What every section of the panel shares: buttons that can be let go, texts that hide when empty, and errors."""
+"""What every section of the panel shares: buttons that can be let go, texts that hide when empty, errors, reports."""
 
 import logging
+from collections.abc import Callable
 
 import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
+from .file_choice import chooseFileToSave
+from .packages import REPORT, ensurePackages
 
 
 class Section:
@@ -75,6 +78,22 @@ class Section:
             logging.error("%s: %s", self.moduleName, message, exc_info=error)
         self._statusLabel.text = message
         slicer.util.errorDisplay(message, windowTitle=self.windowTitle())
+
+    def saveReport(self, name: str, write: Callable[[str], None]) -> None:
+        """Ask for a file, see to the packages that reports need, and let ``write`` make the file; the status tells."""
+        path = chooseFileToSave(_("Save the report"), name, "HTML (*.html)")
+        if not path:
+            return
+        try:
+            if not ensurePackages(REPORT, self.windowTitle()):
+                self._statusLabel.text = _("No report was saved: its packages are not installed.")
+                return
+            with slicer.util.WaitCursor():
+                write(path)
+        except Exception as error:  # noqa: BLE001 - sorted by showError
+            self.showError(error)
+            return
+        self._statusLabel.text = _("The report was saved: {path}").format(path=path)
 
     def windowTitle(self) -> str:
         """Of messages."""

@@ -112,7 +112,7 @@ def test_npz(run, npz):
 
 def test_npz_of_one_slice(run, tmp_path):
     path = tmp_path / "flat.npz"
-    np.savez(path, volume=VOLUME[2], mask=LABELS[2])
+    np.savez(path, volume=VOLUME[2], mask=LABELS[2] > 0)
     done = run("--volume", path, "--mask", path, *SPACING_OPTIONS, "--resampling", "none")
     assert done.returncode == 0
     assert json.loads(done.stdout)["quantized_shape"] == [9, 7, 1]
@@ -159,6 +159,38 @@ def test_slicer_segmentation_of_a_part_of_the_grid(run, tmp_path, nrrd):
 def test_a_mask_of_another_grid_is_refused(run, tmp_path, nrrd, spacing, origin, message):
     path = write_image((LABELS == 1).astype(np.uint8), tmp_path / "mask.nrrd", spacing, origin)
     refused(run("--volume", nrrd, "--mask", path), "mask.nrrd", message)
+
+
+@pytest.mark.parametrize("order", ["RAS", "LAI", "PIR", "ASL", "RSA", "SPR"])
+def test_axes_of_a_file_may_have_any_order_and_direction(run, tmp_path, order):
+    """Of the image, and of the mask alone: the same voxels give the same numbers."""
+    for array, name in ((VOLUME, "t1.nrrd"), ((LABELS == 1).astype(np.uint8), "mask.nrrd")):
+        image = sitk.ReadImage(str(write_image(array, tmp_path / name)))
+        sitk.WriteImage(sitk.DICOMOrient(image, order), str(tmp_path / f"turned_{name}"))
+    for volume in ("turned_t1.nrrd", "t1.nrrd"):
+        summary = assert_measured(run("--volume", tmp_path / volume, "--mask", tmp_path / "turned_mask.nrrd"))
+        assert summary["quantized_shape"] == [7, 7, 29]
+
+
+def test_spacing_options_follow_the_slices(run, tmp_path):
+    """Typed lengths are those of slices and pixels, wherever the file has its slices."""
+    for array, name in ((VOLUME, "t1.nrrd"), ((LABELS == 1).astype(np.uint8), "mask.nrrd")):
+        write_image(array.transpose(1, 0, 2), tmp_path / name, (0.5, 4.0, 0.5))
+    done = run("--volume", tmp_path / "t1.nrrd", "--mask", tmp_path / "mask.nrrd", *SPACING_OPTIONS)
+    assert assert_measured(done)["settings"]["spacing_mm_kji"] == list(SPACING)
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "npz"])
+def test_a_constant_image_has_its_answer_in_every_format(run, tmp_path, ending):
+    constant, mask = np.full_like(VOLUME, 300), (LABELS == 1).astype(np.uint8)
+    if ending == "npz":
+        np.savez(tmp_path / "case.npz", volume=constant.transpose(1, 2, 0), mask=mask.transpose(1, 2, 0))
+        paths = [tmp_path / "case.npz"] * 2
+    else:
+        paths = [write_image(constant, tmp_path / "t1.nrrd"), write_image(mask, tmp_path / "mask.nrrd")]
+    done = run("--volume", paths[0], "--mask", paths[1], *(SPACING_OPTIONS if ending == "npz" else ()))
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["refused"]) == 44
 
 
 def test_spacing_options_stand_in_for_the_header(run, tmp_path):
@@ -370,11 +402,11 @@ def saved(tmp_path, **arrays) -> tuple[str, ...]:
     [
         ({"volume": VOLUME}, ("no array 'mask'", "it has: volume")),
         ({"volume": VOLUME, "mask": LABELS[:3]}, ("mask has shape (3, 12, 14) and the image (6, 12, 14)",)),
-        ({"volume": VOLUME, "mask": LABELS * 0}, ("region mask", "empty")),
+        ({"volume": VOLUME, "mask": LABELS * 0}, ("array mask", "empty")),
         ({"volume": VOLUME[None], "mask": LABELS}, ("rows x columns x slices",)),
         ({"volume": VOLUME + 0j, "mask": LABELS}, ("array volume must be", "complex64")),
         ({"volume": VOLUME.astype(object), "mask": LABELS}, ("no NPZ file of numbers",)),
-        ({"volume": np.where(LABELS == 2, np.nan, VOLUME), "mask": LABELS}, ("region mask: 20 of its voxels",)),
+        ({"volume": np.where(LABELS == 2, np.nan, VOLUME), "mask": LABELS > 0}, ("region mask: 20 of its voxels",)),
     ],
     ids=["no mask", "shape", "empty", "4-D", "complex", "objects", "NaN"],
 )  # fmt: skip
@@ -386,6 +418,21 @@ def test_bad_arrays_are_refused(run, tmp_path, arrays, fragments):
 def test_damaged_npz_is_refused(run, npz, content):
     npz.write_bytes(npz.read_bytes()[:900] if content == "cut" else content)
     refused(run("--volume", npz, "--mask", npz, *SPACING_OPTIONS), "case.npz", "no NPZ file")
+
+
+def test_labels_of_an_npz_are_chosen_as_those_of_an_image(run, tmp_path):
+    arguments = saved(tmp_path, volume=VOLUME.transpose(1, 2, 0), mask=LABELS.transpose(1, 2, 0))
+    refused(run(*arguments), "several labels (1, 2)")
+    assert_measured(run(*arguments, "--segment", "2"), label=2)
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+def test_a_mask_of_other_numbers_is_refused(run, tmp_path, value):
+    """Not taken for a region because it is not 0."""
+    mask = np.where(LABELS == 1, 1.0, 0.0)
+    mask[0, 0, 0] = value
+    arguments = saved(tmp_path, volume=VOLUME.transpose(1, 2, 0), mask=mask.transpose(1, 2, 0))
+    refused(run(*arguments), "no whole numbers")
 
 
 def test_npz_needs_spacing(run, npz):

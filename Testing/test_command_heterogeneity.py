@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -399,6 +400,25 @@ def test_interrupted_run_writes_nothing_but_keeps_what_was_measured(jobs, tmp_pa
     assert all(json.loads(path.read_text())["rows"] for path in (tmp_path / "kept").glob("*.json"))
 
 
+ORPHAN = """
+import concurrent.futures, multiprocessing, os, signal, sys
+from NPCRadiomicsRiskLib.commands.cohort_run import begin_worker
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context, initializer=begin_worker)
+    print(pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_do_not_outlive_a_run_that_was_killed(tmp_path):
+    """They hold its output open: who reads that would wait for ever."""
+    (tmp_path / "orphan.py").write_text(ORPHAN)
+    done = subprocess.run([sys.executable, tmp_path / "orphan.py"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL and int(done.stdout) > 1
+
+
 # -- what cannot be used --
 
 
@@ -435,8 +455,27 @@ BAD_INPUT = {
     "negative size control": (manifest_and("--size-control", "-1"), "--size-control"),
     "far too many perturbations": (manifest_and("--stability", "100000"), "--stability"),
     "one level": (manifest_and("--levels", "1"), "level"),
+    "keep in a file": (lambda m, f: [m.arguments[1], "--keep", m.output / "report.html" / "kept"], "kept there"),
+    "manifest of one patient": (lambda m, f: [write_cohort(f, 1)], "it lists one patient"),
     "keep is a file": (lambda m, f: [m.arguments[1], "--keep", m.output / "report.html"], "--keep"),
 }
+
+
+def test_features_are_not_replaced_by_what_is_made_of_them(measured, tmp_path, run):
+    """With --force the table went as one of an earlier run's results that this one does not write."""
+    output = tmp_path / "out"
+    shutil.copytree(measured.output, output)
+    before = snapshot(output)
+    assert_refused(run("heterogeneity", output / "features.csv", "--force", "-o", output), "it is an input")
+    assert snapshot(output) == before
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "WANG_0_pre.nrrd"])
+def test_a_model_replaces_no_input(tmp_path, run, name):
+    manifest = write_cohort(tmp_path, 3)
+    before = snapshot(tmp_path)
+    assert_refused(run("train-map", manifest, "--force", "-o", tmp_path / name), name, "it is an input")
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)

@@ -654,6 +654,16 @@ def test_a_file_that_no_earlier_run_wrote_is_not_replaced_even_with_force(tmp_pa
     assert snapshot(tmp_path) == before
 
 
+def test_results_that_another_run_wrote_meanwhile_are_not_replaced(tmp_path, interruption):
+    output = tmp_path / "out"
+    with pytest.raises(InputError, match="not empty"), StagedOutput(output, ["a"], interruption, force=False) as staged:
+        (staged.folder / "a").write_text("mine")
+        output.mkdir()
+        (output / "a").write_text("theirs")
+        staged.commit()
+    assert snapshot(tmp_path) == {"out": None, "out/a": b"theirs"}
+
+
 def test_signal_while_a_library_loads_waits_until_it_is_loaded(tmp_path, monkeypatch, interruption):
     """Modules of C++ crash if the exception comes in the middle of their start."""
     (tmp_path / "slow_module.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nloaded = True\n")

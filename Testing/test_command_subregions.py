@@ -17,7 +17,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813  its usual name
 
 from NPCRadiomicsRiskLib import commands
-from NPCRadiomicsRiskLib.commands import texture_options
+from NPCRadiomicsRiskLib.commands import patient_measurement, texture_options
 from NPCRadiomicsRiskLib.commands.subregions import size_of_region
 from NPCRadiomicsRiskLib.mrml.patient_files import read_linear_transform, write_linear_transform
 from NPCRadiomicsRiskLib.texture.panel47 import FEATURE_NAMES, TextureSettings
@@ -530,3 +530,30 @@ def test_help_shows_the_examples_and_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == "loaded: []"
     assert "npc-radiomics phantom demo/recurrence" in done.stdout and "Research use only" in done.stdout
+
+
+def test_results_do_not_replace_what_they_are_made_of(measured, patient, run):
+    """An earlier run's segmentation measured again."""
+    before = snapshot(measured.output)
+    options = patient.options(
+        "recurrence", "transform", gtv=measured.output / "subregions.seg.nrrd", gtvr=patient.path("gtvr_on_pre.nrrd")
+    )
+    done = run("subregions", *options, "--gtv-segment", "GTV", "--force", "-o", measured.output)
+    assert_refused(done, "subregions.seg.nrrd", "it is an input")
+    assert snapshot(measured.output) == before
+
+
+def test_a_voxel_size_without_resampling_is_refused(patient, run, tmp_path):
+    done = run(*same_image(patient, "--resampling", "none", "-o", tmp_path / "out"))
+    assert_refused(done, "a voxel size is given", "--resampling none")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "\0", None], ids=["empty", "list", "no text", "folder"])
+def test_what_is_no_model_is_refused_before_anything_is_measured(patient, run, tmp_path, monkeypatch, content):
+    monkeypatch.setattr(patient_measurement, "measure_patient", None)
+    path = tmp_path / "model.json"
+    path.mkdir() if content is None else path.write_text(content)
+    done = run(*same_image(patient, "--map-model", path, "-o", tmp_path / "out"))
+    assert_refused(done, "this is no")
+    assert not (tmp_path / "out").exists()

@@ -75,11 +75,12 @@ def test_outside_the_dose_grid_is_not_covered_and_is_told():
     assert any("does not hold the whole recurrence" in sentence for sentence in found.warnings)
 
 
-def test_a_dose_far_away_leaves_no_figures():
+def test_a_dose_far_away_is_refused():
+    """As of another frame of reference in a format that does not tell it: "out-field" would be wrong."""
     far = DOSE_TO_RAS.copy()
     far[:3, 3] = 1000
-    found = in_field(np.full(SHAPE, 70.0), far, CUBE, MASK_TO_RAS, 70.0)
-    assert (found.share_within, found.category, found.mean_gy) == (0.0, OUT_OF_FIELD, None)
+    with pytest.raises(InputError, match="the dose grid holds nothing of the recurrence"):
+        in_field(np.full(SHAPE, 70.0), far, CUBE, MASK_TO_RAS, 70.0)
 
 
 def test_a_transform_brings_the_dose_to_the_mask():

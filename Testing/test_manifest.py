@@ -92,7 +92,7 @@ def test_labels_may_be_of_any_script(write):
 
 def test_unknown_column_is_told_with_the_nearest_name(write):
     told = refused(write(HEADER.replace("recurrence", "recurence"), FIRST))
-    assert "recurence" in told and "recurrence?" in told
+    assert "recurence" in told and told.strip().endswith("recurrence?")
 
 
 def test_column_like_no_other_is_told_with_all_names(write):

@@ -298,6 +298,19 @@ class TestModel:
         with pytest.raises(InputError, match="lacks intercept"):
             LocalModel.from_dict({**content, "intercept": None})
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            {"intercept": "0.3"}, {"coefficients": {"NGTDM_Busyness": "x"}}, {"coefficients": [1.0]},
+            {"box_mm": [5.0, 5.0]}, {"box_mm": [5.0, 5.0, 0.0]}, {"warnings": [3]}, {"settings": 4},
+            {"auc_by_patient": {"P0": None}}, {"penalty": float("nan")},
+        ],
+    )  # fmt: skip
+    def test_a_model_that_somebody_edited_is_told(self, tumors, damage):
+        content = train_model(tumors).to_dict() | damage
+        with pytest.raises(InputError, match=f"{next(iter(damage))} of the local model makes no sense"):
+            LocalModel.from_dict(content)
+
     def test_auc_counts_pairs(self):
         values, positive = np.array([1.0, 2.0, 2.0, 3.0]), np.array([False, True, False, True])
         assert auc(values, positive) == pytest.approx(3.5 / 4)

@@ -1,5 +1,6 @@
 """NIfTI, NRRD and MetaImage series: echo times from sidecars and headers, geometry, parts, and broken input."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -526,6 +527,20 @@ def test_damage_inside_compressed_pixels_is_told(tmp_path, suffix):
     content[middle : middle + 8] = bytes(8)
     path.write_bytes(content)
     assert "damaged" in refusal_of(path, echo_times_ms=(5, 10))
+
+
+def test_values_of_a_file_of_the_same_name_are_never_taken(tmp_path):
+    """ITK opens b.nii for the values of b.nii.gz."""
+    path = write_4d(tmp_path / "b.nii.gz")
+    (tmp_path / "b.nii").write_bytes(gzip.decompress(path.read_bytes()))
+    assert read_echo_series(path, echo_times_ms=TIMES_MS)  # the same, unpacked
+    write_4d(tmp_path / "other.nii.gz")
+    content = bytearray((tmp_path / "b.nii").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "b.nii").write_bytes(content)
+    assert "without .gz" in refusal_of(path, echo_times_ms=TIMES_MS)
+    (tmp_path / "b.nii").unlink()
+    assert read_echo_series(path, echo_times_ms=TIMES_MS)
 
 
 @pytest.mark.parametrize("name", ("b.nii", "b.nii.gz", "b.nrrd", "b.mha", "b.nhdr", "b.mhd"))

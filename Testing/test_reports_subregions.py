@@ -221,6 +221,8 @@ def test_random_parts_are_told_with_their_range_and_what_lies_beyond():
     each = FeatureSizeControl("NGTDM_Busyness", -0.5, -0.1, -0.4, -0.2, 0.0, None, 10)
     assert subregions_report._random_parts(each) == "-0.1 (-0.2 to 0)" and subregions_report._is_beyond(each)
     assert not subregions_report._is_beyond(dataclasses.replace(each, difference=-0.15))
+    # Less of a difference than size gives: the direction shown is not confirmed.
+    assert not subregions_report._is_beyond(dataclasses.replace(each, difference=-0.05, low=-0.2, high=-0.1))
     assert subregions_report._random_parts(None) == "–" and not subregions_report._is_beyond(None)
 
 

@@ -10,5 +10,9 @@ class InputError(ValueError):
 
     def __init__(self, what: str, *, where: str = "", remedy: str = ""):
         self.what, self.where, self.remedy = what, where, remedy
-        sentence = f"{where}: {what}" if where else what
-        super().__init__(f"{sentence.rstrip('.')}. {remedy.rstrip('.')}." if remedy else f"{sentence.rstrip('.')}.")
+        sentence = _ended(f"{where}: {what}" if where else what)
+        super().__init__(f"{sentence} {_ended(remedy)}" if remedy else sentence)
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith("?") else f"{sentence.rstrip('.')}."

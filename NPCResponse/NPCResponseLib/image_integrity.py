@@ -1,7 +1,8 @@
 """Whether an image file is whole, asked before anything reads it.
 
-ITK's reader of NIfTI fills what is missing with zeros without a word, its reader of NRRD ignores the checksum of a
-compressed file, and Slicer's reader of segmentations ends the process on a broken NRRD.
+ITK's reader of NIfTI fills what is missing with zeros without a word, and takes the values of x.nii.gz from x.nii if
+that lies beside it; its reader of NRRD ignores the checksum of a compressed file, and Slicer's reader of segmentations
+ends the process on a broken NRRD.
 """
 
 import gzip
@@ -34,6 +35,7 @@ def check_image_file(path: Path, *, where: str, kind: str = "image", trial_read:
             raise InputError("the file is empty", where=where, remedy="Copy it again")
         if path.name.lower().endswith((".nii", ".nii.gz")):
             _check_nifti(path)
+            _check_not_hidden(path, where)
         elif path.name.lower().endswith(".nrrd"):
             _check_gzip_nrrd(path)
         if trial_read:
@@ -63,6 +65,22 @@ def _check_nifti(path: Path) -> None:
             n_bytes += len(block)
     if n_bytes < _nifti_size(header):
         raise ValueError("cut short")
+
+
+def _check_not_hidden(path: Path, where: str) -> None:
+    """ITK takes the header of x.nii.gz, but the values of x.nii if that is there, too: unless they are the same."""
+    beside = path.with_name(path.name[: -len(".gz")])
+    if not path.name.lower().endswith(".nii.gz") or not beside.exists():
+        return
+    with gzip.open(path) if is_gzip(path) else path.open("rb") as compressed, beside.open("rb") as plain:
+        while (block := compressed.read(READ_BYTES)) == plain.read(READ_BYTES):
+            if not block:
+                return
+    raise InputError(
+        "another file of this name, without .gz, lies beside it and would be read instead",
+        where=where,
+        remedy="Rename one of them",
+    )
 
 
 def _nifti_size(header: bytes) -> int:

@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ def run_cohort(
             keep nothing.
         check: called often; what it raises ends the run.
     """
+    _make_kept_folder(kept)
     waiting = []
     for position, inputs in enumerate(patients):
         found = _read_kept(kept, inputs, choice)
@@ -79,7 +81,7 @@ def _on_processes(waiting, choice: MeasurementChoice, n_jobs: int, kept: Path | 
     """Spawned, not forked: threads of VTK and ITK do not survive a fork."""
     context = multiprocessing.get_context("spawn")
     n_jobs = min(n_jobs, len(waiting))
-    with concurrent.futures.ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_ignore_interruption) as pool:
+    with concurrent.futures.ProcessPoolExecutor(n_jobs, mp_context=context, initializer=begin_worker) as pool:
         running = {pool.submit(measure_one, inputs, choice): (position, inputs) for position, inputs in waiting}
         try:
             while running:
@@ -100,9 +102,16 @@ def _on_processes(waiting, choice: MeasurementChoice, n_jobs: int, kept: Path | 
             raise
 
 
-def _ignore_interruption() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one decides, and ends the others."""
+def begin_worker() -> None:
+    """Ctrl-C reaches every process of a terminal; the first one decides and ends the others. None outlives it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Nobody would: a worker of a process that was killed waits for work for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _stop_at_once(pool: concurrent.futures.ProcessPoolExecutor) -> None:
@@ -173,8 +182,26 @@ def _keep(folder: Path | None, inputs: PatientInputs, choice: MeasurementChoice,
     """Write aside, then rename. A failure is not kept: the next run tries again."""
     if folder is None or outcome.failure:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     path = _kept_path(folder, inputs, choice)
     aside = path.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_text(json.dumps(asdict(outcome)) + "\n", encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_text(json.dumps(asdict(outcome)) + "\n", encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise _unwritable(folder, error) from error
+
+
+def _make_kept_folder(folder: Path | None) -> None:
+    """Before anything is measured that could not be kept."""
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"results cannot be kept there ({error.strerror})", where=str(folder), remedy="Choose another --keep"
+    )

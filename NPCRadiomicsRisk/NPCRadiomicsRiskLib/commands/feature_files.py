@@ -16,6 +16,7 @@ from NPCResponseLib.errors import InputError
 
 from ..texture.histogram import level_features
 from ..texture.panel47 import FEATURES, RegionFeatures, TextureSettings
+from ..texture.preparation import slice_axis
 from ..texture.region_levels import Matrix
 
 SAME_GRID_MM = 0.01
@@ -24,8 +25,8 @@ SAME_GRID_MM = 0.01
 @dataclass(frozen=True, eq=False)
 class Region:
     """Attributes:
-    volume, mask: KJI on one grid.
-    spacing_mm_kji: slice, row, column.
+    volume, mask: on one grid; slice, row, column, whatever the order in the file.
+    spacing_mm_kji: likewise.
     """
 
     volume: np.ndarray
@@ -43,16 +44,17 @@ def read_region(
         InputError: files that cannot be read, of different grids, or NPZ without spacing.
     """
     if volume.suffix.lower() == ".npz" or mask.suffix.lower() == ".npz":
-        return _read_npz(volume, mask, pixel_width_mm, slice_spacing_mm)
+        return _read_npz(volume, mask, segment, pixel_width_mm, slice_spacing_mm)
     from ..readers.images import read_volume
     from ..readers.segmentations import read_mask
 
-    image = read_volume(volume)
+    image = read_volume(volume, constant_allowed=True)
     region = read_mask(mask, segment or None)
     inside = _on_grid(region.array, np.linalg.inv(image.ijk_to_ras) @ region.ijk_to_ras, image, str(mask))
-    k, j, i = image.spacing_mm_kji
+    axis = slice_axis(image.spacing_mm_kji)
+    k, j, i = image.spacing_mm_kji[axis], *np.delete(image.spacing_mm_kji, axis).tolist()
     spacing = (slice_spacing_mm or k, pixel_width_mm or j, pixel_width_mm or i)
-    return Region(image.array, inside, spacing, image.warnings)
+    return Region(np.moveaxis(image.array, axis, 0), np.moveaxis(inside, axis, 0), spacing, image.warnings)
 
 
 def _on_grid(mask: np.ndarray, mask_to_image_ijk: np.ndarray, image, where: str) -> np.ndarray:
@@ -61,15 +63,14 @@ def _on_grid(mask: np.ndarray, mask_to_image_ijk: np.ndarray, image, where: str)
     Raises:
         InputError: voxels of another size or direction, or that lie between the image's or outside it.
     """
-    offset = np.round(mask_to_image_ijk[:3, 3]).astype(int)
-    whole = np.eye(4)
-    whole[:3, 3] = offset
+    whole = np.round(mask_to_image_ijk)  # also with axes in another order or direction
     size_ijk = np.array(mask.shape[::-1])
     corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(size_ijk - 1), 1]
     off_mm = (image.ijk_to_ras[:3, :3] @ ((mask_to_image_ijk - whole) @ corners.T)[:3]).T
-    if np.linalg.norm(off_mm, axis=1).max() > SAME_GRID_MM:
+    axes_lie_on_axes = (np.abs(whole[:3, :3]).sum(axis=0) == 1).all()
+    if not axes_lie_on_axes or np.linalg.norm(off_mm, axis=1).max() > SAME_GRID_MM:
         raise InputError("the mask lies on another grid than the image", where=where, remedy="Resample it to the image")
-    found = np.argwhere(mask) + offset[::-1]
+    found = ((np.argwhere(mask)[:, ::-1] @ whole[:3, :3].T + whole[:3, 3]).astype(int))[:, ::-1]
     if (found < 0).any() or (found >= image.array.shape).any():
         raise InputError("the mask reaches beyond the image", where=where, remedy="Check that they belong together")
     inside = np.zeros(image.array.shape, dtype=bool)
@@ -77,7 +78,11 @@ def _on_grid(mask: np.ndarray, mask_to_image_ijk: np.ndarray, image, where: str)
     return inside
 
 
-def _read_npz(volume: Path, mask: Path, pixel_width_mm: float | None, slice_spacing_mm: float | None) -> Region:
+def _read_npz(
+    volume: Path, mask: Path, segment: str, pixel_width_mm: float | None, slice_spacing_mm: float | None
+) -> Region:
+    from ..readers.segmentations import labeled
+
     if pixel_width_mm is None or slice_spacing_mm is None:
         raise InputError(
             "an NPZ file does not tell its spacing",
@@ -88,7 +93,8 @@ def _read_npz(volume: Path, mask: Path, pixel_width_mm: float | None, slice_spac
     if image.shape != region.shape:
         raise InputError(f"the mask has shape {region.shape} and the image {image.shape}", where=str(mask))
     spacing = (slice_spacing_mm, pixel_width_mm, pixel_width_mm)
-    return Region(image.transpose(2, 0, 1), region.transpose(2, 0, 1) != 0, spacing)
+    inside, _label = labeled(region.transpose(2, 0, 1)[None], segment, f"{mask}, array mask")
+    return Region(image.transpose(2, 0, 1), inside, spacing)
 
 
 def _array(path: Path, name: str) -> np.ndarray:

@@ -169,8 +169,10 @@ def _run(
 
     load_modules(interruption, "commands.heterogeneity_results", package="NPCRadiomicsRiskLib")
     from .heterogeneity_results import OUTPUT_NAMES, Request, features_of_cohort, is_feature_table, write_results
+    from .patient_inputs import refuse_to_replace
     from .patient_measurement import MeasurementChoice
 
+    refuse_to_replace([table], [output / name for name in OUTPUT_NAMES])
     choice = MeasurementChoice(**options)
     choice.texture.settings()  # refuses what makes no sense before anything slow
     with (

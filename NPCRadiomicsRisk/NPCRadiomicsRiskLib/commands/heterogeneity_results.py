@@ -116,6 +116,8 @@ def features_of_cohort(request: Request, n_jobs: int, kept: Path | None, progres
         found = read_table(request.table, form, None, check=interruption.check)
         return MeasuredCohort(paired_values_from_rows(found))
     patients = read_manifest(request.table)
+    if len(patients) < 2:
+        raise InputError("it lists one patient", where=str(request.table), remedy="A comparison needs two")
     outcomes: list[PatientOutcome | None] = [None] * len(patients)
     finished = run_cohort(patients, request.choice, n_jobs=n_jobs, kept=kept, check=interruption.check)
     for done, (position, outcome) in enumerate(finished, start=1):

@@ -1,6 +1,7 @@
 """What one patient of the sub-region study consists of: files and what they hold, from options or a manifest row."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -77,6 +78,17 @@ class PatientInputs:
             values = value if isinstance(value, tuple) else (value,)
             found += [(LABELS[field.name], path) for path in values if isinstance(path, Path)]
         return found
+
+
+def refuse_to_replace(inputs: Iterable[Path], results: Iterable[Path]) -> None:
+    """
+    Raises:
+        InputError: a result would be written where an input is, as when an earlier result is measured again.
+    """
+    written = {path.resolve() for path in results}
+    for path in inputs:
+        if path.resolve() in written:
+            raise InputError("it is an input, and would be replaced", where=str(path), remedy="Choose another --output")
 
 
 LABELS = {

@@ -12,7 +12,7 @@ from NPCResponseLib.commands.progress import print_result, progress_bar
 from NPCResponseLib.errors import InputError
 
 from . import texture_options as texture
-from .patient_inputs import PatientInputs
+from .patient_inputs import PatientInputs, refuse_to_replace
 from .texture_options import TextureChoice
 
 HELP = (
@@ -159,6 +159,7 @@ def command(
         prescription_gy=prescription_gy,
     )
     inputs.check()
+    refuse_to_replace([*inputs.paths(), *([map_model] if map_model else [])], [output / name for name in NAMES])
     options = {
         "texture": TextureChoice(
             resampling=resampling.value,
@@ -197,7 +198,7 @@ def read_model(path: Path) -> dict:
     check_paths(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, OSError, RecursionError):
         raise InputError("this is no JSON", where=str(path), remedy="Give a file of npc-radiomics train-map") from None
 
 
@@ -224,11 +225,14 @@ def _run(
     from NPCResponseLib.commands.staged_output import StagedOutput
 
     load_modules(interruption, "commands.subregions_results", package="NPCRadiomicsRiskLib")
+    from ..radioresistance.model import LocalModel
     from .patient_measurement import MeasurementChoice, measure_patient
     from .subregions_results import write_results
 
     choice = MeasurementChoice(**options)
     choice.texture.settings()  # refuses what makes no sense before anything slow
+    if choice.map_model is not None:
+        LocalModel.from_dict(choice.map_model)
     with (
         StagedOutput(output, NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
         progress_bar(quiet=quiet) as progress,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from NPCResponseLib.commands.options import choices
+from NPCResponseLib.errors import InputError
 
 TEXTURE = "Texture"
 
@@ -103,9 +104,17 @@ class TextureChoice:
     two_d: bool = False
 
     def settings(self):
-        """As TextureSettings, which checks them."""
+        """As TextureSettings, which checks them.
+
+        Raises:
+            InputError: choices that contradict each other or make no sense.
+        """
         from ..texture.panel47 import TextureSettings
 
+        if self.resampling == ResamplingName.none.value and self.voxel_size_mm is not None:
+            raise InputError(
+                "a voxel size is given, but --resampling none keeps the image's", remedy="Leave one of them out"
+            )
         return TextureSettings(
             resampling=self.resampling,
             voxel_size_mm=self.voxel_size_mm,

@@ -1,6 +1,7 @@
 """``npc-radiomics train-map``: a model for the exploratory map, from tumors whose recurrence is known."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from NPCResponseLib.commands.interruption import Interruption
 from NPCResponseLib.commands.options import load_modules
 from NPCResponseLib.commands.progress import print_result, progress_bar
 from NPCResponseLib.errors import InputError
+
+from .patient_inputs import refuse_to_replace
 
 HELP = (
     "Train the combination of local features behind the radio-resistance map on your own patients.\n\n"
@@ -45,10 +48,11 @@ def command(
         raise InputError("no such file", where=str(manifest), remedy="Check the path")
     if output.exists() and not force:
         raise InputError("the file is there already", where=str(output), remedy="Name another, or add --force")
-    if output.is_dir() or not output.resolve().parent.is_dir():
+    if output.is_dir() or not os.access(output.resolve().parent, os.W_OK):
         raise InputError("it cannot be written there", where=str(output), remedy="Name a file in a folder that exists")
     options = {"accept_unreliable": accept_unreliable_alignment, "different_patients": allow_different_patients}
-    model, failures = _train(manifest, options, context.obj.interruption, quiet=quiet)
+    refuse_to_replace([manifest], [output])
+    model, failures = _train(manifest, output, options, context.obj.interruption, quiet=quiet)
     from NPCResponseLib.commands.results import json_safe  # with NumPy, which --help does not need
 
     content = json_safe(model.to_dict())
@@ -59,7 +63,7 @@ def command(
         print_result("\n".join([*_lines(model, failures), f"Wrote {output}"]))
 
 
-def _train(manifest: Path, options: dict, interruption: Interruption, *, quiet: bool):
+def _train(manifest: Path, output: Path, options: dict, interruption: Interruption, *, quiet: bool):
     """The model, and (patient, why) of those that could not be taken."""
     with progress_bar(quiet=quiet) as progress:
         progress("Starting", 0.0)
@@ -70,6 +74,7 @@ def _train(manifest: Path, options: dict, interruption: Interruption, *, quiet: 
         from .patient_measurement import MeasurementChoice
 
         patients, choice = read_manifest(manifest), MeasurementChoice(**options)
+        refuse_to_replace([path for inputs in patients for path in inputs.paths()], [output])
         tumors, failures = [], []
         for number, inputs in enumerate(patients):
             progress(f"{number} of {len(patients)} patients", number / (len(patients) + 1))

@@ -5,6 +5,7 @@ do its recurrent part and the rest, however large they are; voxels of one tumor 
 there are no p-values, and what the model is worth is told by patients that were left out.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -85,7 +86,7 @@ class LocalModel:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            InputError: another format, or features that this version does not compute.
+            InputError: another format, damaged, or features that this version does not compute.
         """
         if not isinstance(content, Mapping) or content.get("format") != FORMAT:
             raise InputError("this is no local model of NPCRadiomicsRisk", remedy=f'Give a file of format "{FORMAT}"')
@@ -93,6 +94,9 @@ class LocalModel:
         missing = [name for name, value in values.items() if value is None]
         if missing:
             raise InputError(f"the local model lacks {', '.join(missing)}", remedy="Train it again")
+        damaged = [name for name, is_sound in _SOUND.items() if not is_sound(values[name])]
+        if damaged:
+            raise InputError(f"{damaged[0]} of the local model makes no sense", remedy="Train it again")
         unknown = [name for name in values["coefficients"] if name not in PUBLISHED_DIRECTIONS]
         if unknown:
             raise InputError(f"the local model needs the feature {unknown[0]}, which there is none of")
@@ -120,6 +124,36 @@ class LocalModel:
             here, there = (" x ".join(f"{s:.3g}" for s in box[::-1]) for box in (features.box_mm, self.box_mm))
             return (f"The neighborhood here measures {here} mm, that of the model's training {there} mm.",)
         return ()
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _are_numbers(value) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_number, value.values()))
+
+
+def _is_box(value) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 3 and all(_is_number(size) and size > 0 for size in value)
+
+
+def _are_sentences(value) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(sentence, str) for sentence in value)
+
+
+# What a file that somebody edited must still hold.
+_SOUND = {
+    "coefficients": _are_numbers,
+    "intercept": _is_number,
+    "penalty": _is_number,
+    "n_patients": _is_number,
+    "auc_by_patient": _are_numbers,
+    "rule_auc_by_patient": _are_numbers,
+    "settings": lambda value: isinstance(value, Mapping),
+    "box_mm": _is_box,
+    "warnings": _are_sentences,
+}
 
 
 def train_model(

@@ -62,12 +62,12 @@ class Volume:
         return tuple(float(length) for length in np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)[::-1])
 
 
-def read_volume(path: Path | str) -> Volume:
+def read_volume(path: Path | str, *, constant_allowed: bool = False) -> Volume:
     """Read one image: a file, or a folder of one DICOM series.
 
     Raises:
         InputError: missing, damaged, of unknown format; color, several volumes or series; two-dimensional; without
-            any number, or the same value everywhere.
+            any number, or the same value everywhere unless that is allowed.
     """
     found, name = find_files(path), Path(path).name
     if found.dicom:
@@ -76,7 +76,7 @@ def read_volume(path: Path | str) -> Volume:
         raise InputError(f"{len(found.images)} images are in it", where=f"folder {name}", remedy="Name one of them")
     else:
         volume = _file_volume(found.images[0])
-    return _checked(volume)
+    return _checked(volume, constant_allowed)
 
 
 def check_same_patient(
@@ -221,14 +221,14 @@ def _stack(images: list[tuple[Path, Dataset]], name: str) -> tuple[np.ndarray, n
 # -- checks --
 
 
-def _checked(volume: Volume) -> Volume:
+def _checked(volume: Volume, constant_allowed: bool) -> Volume:
     finite = np.isfinite(volume.array)
     n_not_finite = int(volume.array.size - np.count_nonzero(finite))
     values = volume.array[finite] if n_not_finite else volume.array
     if not values.size:
         raise InputError("none of its voxels is a number", where=volume.name, remedy="Export it again")
     low, high = float(values.min()), float(values.max())
-    if low == high:
+    if low == high and not constant_allowed:
         raise InputError(f"it has the value {low:g} everywhere", where=volume.name, remedy="Choose another image")
     warnings = list(volume.warnings)
     if volume.few_bits:

@@ -77,7 +77,7 @@ def read_mask(path: Path | str, name: str | int | None = None) -> Mask:
             )
         mask, label, called = layers[segment.layer] == segment.label, segment.label, segment.name
     else:
-        mask, label = _labeled(layers, name, path.name)
+        mask, label = labeled(layers, name, path.name)
         called = f"label {label}"
     if not mask.any():
         raise InputError(f"{called} is empty", where=path.name, remedy="Draw it, or choose another")
@@ -173,11 +173,16 @@ def _chosen_segment(segments: list[_Segment], name: str | int | None, where: str
     return matching[0]
 
 
-def _labeled(layers: np.ndarray, name: str | int | None, where: str) -> tuple[np.ndarray, int]:
+def labeled(layers: np.ndarray, name: str | int | None, where: str) -> tuple[np.ndarray, int]:
+    """The voxels of a label, and the label; see ``read_mask``.
+
+    Args:
+        layers: (layer, k, j, i).
+    """
     if len(layers) > 1:
         raise InputError(f"it holds {len(layers)} volumes", where=where, remedy="Give one label image")
     values = layers[0]
-    if values.dtype.kind == "f" and not np.all(values == np.round(values)):
+    if values.dtype.kind == "f" and not np.all(np.isfinite(values) & (values == np.round(values))):
         raise InputError(
             "its values are no whole numbers, so it is no label image",
             where=where,

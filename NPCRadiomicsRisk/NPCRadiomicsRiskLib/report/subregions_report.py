@@ -119,8 +119,10 @@ def _random_parts(each) -> str:
 
 
 def _is_beyond(each) -> bool:
-    """Outside the middle 95 % of the random divisions."""
-    return each is not None and each.low is not None and not each.low <= each.difference <= each.high
+    """In its own direction outside the middle 95 % of the random divisions: a smaller difference is not confirmed."""
+    if each is None or each.low is None:
+        return False
+    return each.difference > max(each.high, 0) or each.difference < min(each.low, 0)
 
 
 def stability_rows(stability) -> list[dict]:

@@ -165,6 +165,13 @@ class _Box:
         whole[inside] = part[here]
         return whole
 
+    def in_image(self, part: np.ndarray) -> np.ndarray:
+        """Without what lies beyond the image."""
+        inside = np.zeros_like(part)
+        here = self._common()[1]
+        inside[here] = part[here]
+        return inside
+
     def _common(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         """What lies in the image: in its indices, and in those of the box."""
         ends = [
@@ -265,6 +272,7 @@ class _Outlines:
 
     def _result(self, kind: str, number: int, words: str, gtvr: np.ndarray, gtvnr: np.ndarray) -> PerturbedRegions:
         rest = self.tumor & ~self.recurrent
+        gtvr, gtvnr = self.box.in_image(gtvr), self.box.in_image(gtvnr)
         changed = np.count_nonzero((gtvr != self.recurrent) | (gtvnr != rest)) / self.n_tumor
         problems = [
             f"{name} has {int(mask.sum())} voxel{'' if mask.sum() == 1 else 's'}"

@@ -36,7 +36,7 @@ class InField:
         share_range: smallest and largest share with the dose shifted by 2 mm in the six directions of the grid.
         category_holds: the category is the same over that range.
         d95_gy: what 95 % of the recurrence gets at least; outside the grid 0 Gy is assumed.
-        minimum_gy, mean_gy, maximum_gy: over the part inside the dose grid; None if there is none.
+        minimum_gy, mean_gy, maximum_gy: over the part inside the dose grid.
         outside_grid: share of the recurrence outside the dose grid, or where the dose is not a number.
         method: in words.
     """
@@ -48,9 +48,9 @@ class InField:
     isodose_gy: float
     prescription_gy: float
     d95_gy: float
-    minimum_gy: float | None
-    mean_gy: float | None
-    maximum_gy: float | None
+    minimum_gy: float
+    mean_gy: float
+    maximum_gy: float
     plan_maximum_gy: float
     outside_grid: float
     volume_cm3: float
@@ -97,7 +97,8 @@ def in_field(
             given.
 
     Raises:
-        InputError: no mask, no dose, a prescription that is no positive number, frames that differ.
+        InputError: no mask, no dose, a prescription that is no positive number, frames that differ; a dose of another
+            place than the recurrence.
     """
     mask = _checked(gtvr_mask, dose_gy, prescription_gy, isodose)
     _check_frames(dose_frame_uid, mask_frame_uid, dose_to_mask_ras)
@@ -110,6 +111,12 @@ def in_field(
 
     at_points = _sampled(dose, dose_ijk)
     known = at_points[np.isfinite(at_points)]
+    if not known.size:
+        raise InputError(
+            "the dose grid holds nothing of the recurrence",
+            where="in-field check",
+            remedy="Give the dose in the frame of this image, or leave it out",
+        )
     shifts = _shifts(np.asarray(dose_ijk_to_ras, float))
     shares = [
         _share(at_points, isodose_gy),
@@ -123,9 +130,9 @@ def in_field(
         isodose_gy=isodose_gy,
         prescription_gy=float(prescription_gy),
         d95_gy=float(np.quantile(np.nan_to_num(at_points, nan=0.0), 0.05)),
-        minimum_gy=float(known.min()) if known.size else None,
-        mean_gy=float(known.mean()) if known.size else None,
-        maximum_gy=float(known.max()) if known.size else None,
+        minimum_gy=float(known.min()),
+        mean_gy=float(known.mean()),
+        maximum_gy=float(known.max()),
         plan_maximum_gy=float(np.nanmax(np.where(np.isfinite(dose), dose, np.nan))),
         outside_grid=1 - known.size / at_points.size,
         volume_cm3=float(mask.sum() * abs(np.linalg.det(np.asarray(mask_ijk_to_ras, float)[:3, :3])) / 1000),

@@ -20,7 +20,7 @@ from .glrlm import run_length_features, run_length_matrices
 from .glszm import size_zone_features, size_zone_matrices
 from .histogram import intensity_features
 from .ngtdm import ToneDifferences, tone_difference_features, tone_differences
-from .preparation import MARGIN, PreparedRegion, box_of, prepare_regions
+from .preparation import MARGIN, PreparedRegion, box_of, prepare_regions, slice_axis
 from .quantization import check_choice, quantize
 from .region_levels import Matrix, RegionLevels
 
@@ -111,9 +111,10 @@ class RegionFeatures:
         n_voxels: analyzed, after outliers and resampling; n_native_voxels, n_outliers: before resampling.
         volume_cm3: of the native voxels, outliers included.
         n_levels_present: gray levels that occur.
-        voxel_size_mm: (k, j, i) after resampling.
+        voxel_size_mm: (slice, row, column) after resampling.
         intensities: float64 (n_voxels,).
-        prepared: the region on its grid; levels: int32 (n_voxels,), 0 without gray levels. matrices: for checking.
+        prepared: the region on its grid, slices first; levels: int32 (n_voxels,), 0 without gray levels.
+        matrices: for checking.
     """
 
     values: dict[str, float]
@@ -144,7 +145,7 @@ def texture_panel(
     Args:
         volume: KJI, gray values.
         regions: bool KJI by name.
-        spacing_mm_kji: slice, row, column.
+        spacing_mm_kji: of the axes; see ``preparation.slice_axis`` for which of them is that of the slices.
         progress: called with the fraction done; what it raises ends the computation.
 
     Raises:
@@ -152,6 +153,7 @@ def texture_panel(
             the regions that are no numbers; spacings that make no sense.
     """
     settings, tell = settings or TextureSettings(), progress or (lambda _fraction: None)
+    volume, regions, spacing_mm_kji = _slices_first(volume, regions, spacing_mm_kji)
     volume, regions = _checked(volume, regions, spacing_mm_kji, settings)
     prepared = prepare_regions(
         volume,
@@ -188,16 +190,27 @@ def intensity_histograms(
 # -- checking --
 
 
-def _checked(volume, regions, spacing_mm_kji, settings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _slices_first(volume, regions, spacing_mm_kji):
+    """In whatever order the axes come; and spacings that a file holds with seven digits as they were meant."""
     volume = np.asarray(volume)
     if volume.ndim != 3:
         raise InputError(f"the image must have slices, rows and columns, found shape {volume.shape}", where="texture")
+    if len(spacing_mm_kji) != 3 or not all(math.isfinite(s) and s > 0 for s in spacing_mm_kji):
+        raise InputError(f"the spacing must be three positive numbers in mm, found {tuple(spacing_mm_kji)}")
+    spacing = tuple(float(f"{length:.7g}") for length in spacing_mm_kji)
+    axis = slice_axis(spacing)
+    if axis == 0:
+        return volume, regions, spacing
+    order = (axis, *(other for other in range(3) if other != axis))
+    turned = {name: np.transpose(region, order) if np.ndim(region) == 3 else region for name, region in regions.items()}
+    return volume.transpose(order), turned, tuple(spacing[n] for n in order)
+
+
+def _checked(volume, regions, spacing_mm_kji, settings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     if volume.dtype.kind not in "biuf":
         raise InputError(f"the image must hold gray values, found {volume.dtype}", where="texture")
     if not regions:
         raise InputError("no region is given", where="texture", remedy="Choose at least one")
-    if len(spacing_mm_kji) != 3 or not all(math.isfinite(s) and s > 0 for s in spacing_mm_kji):
-        raise InputError(f"the spacing must be three positive numbers in mm, found {tuple(spacing_mm_kji)}")
     if settings.resampling == "toolbox" and abs(spacing_mm_kji[1] / spacing_mm_kji[2] - 1) > 1e-3:
         raise InputError(
             f"the toolbox knows square pixels only, found {spacing_mm_kji[1]:g} x {spacing_mm_kji[2]:g} mm",

@@ -1,15 +1,16 @@
 """A region made ready for texture: outliers left out, resampled to isotropic voxels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from NPCResponseLib.errors import InputError
 
-from .resampling import aligned_coordinates, interpolate, nearest, toolbox_coordinates
+from .resampling import aligned_coordinates, interpolate, nearest, nearest_of_either_side, toolbox_coordinates
 
 OUTLIER_SDS = 3.0
+ALIKE = 1e-3  # relative; what headers say of square pixels differs by less
 SAME_SIZE = 1e-6  # relative; spacings that differ less are the same
 MARGIN = 3  # old voxels around a region that cubic interpolation needs
 
@@ -48,8 +49,8 @@ def prepare_regions(
     """Every region, in the order in which TextureToolbox works: crop, outliers, resample.
 
     Args:
-        resampling: "corrected" (a grid aligned with the image, the tissue around the region as it is), "toolbox" (each
-            region's box by itself, 0 around it, a shift of half a voxel) or "none".
+        resampling: "corrected" (one grid in the middle of the regions, the tissue around them as it is), "toolbox"
+            (each region's box by itself, 0 around it, a shift of half a voxel) or "none".
         voxel_size_mm: isotropic; None for the in-plane pixel.
         outliers: leave out voxels beyond three standard deviations of the region's mean (Collewet et al., Magn Reson
             Imaging 2004;22:81).
@@ -78,6 +79,23 @@ def prepare_regions(
         name: PreparedRegion(mask, image, counts[name][0], counts[name][0] - counts[name][1], voxel)
         for name, (mask, image, voxel) in made.items()
     }
+
+
+def slice_axis(spacing_mm: Sequence[float]) -> int:
+    """The axis along which slices lie: its spacing differs from that of the others, which are alike; else the first.
+
+    Files have their axes in any order: a coronal scan that was turned to right, anterior, superior has its slices
+    along the second.
+    """
+    for axis in range(3):
+        one, other = np.delete(spacing_mm, axis)
+        if _are_alike(one, other) and not _are_alike(one, spacing_mm[axis]):
+            return axis
+    return 0
+
+
+def _are_alike(one: float, other: float) -> bool:
+    return abs(one / other - 1) <= ALIKE
 
 
 def _without_outliers(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -121,10 +139,10 @@ def _aligned(volume, kept, whole, spacing_mm_kji, voxel_mm_kji):
         aligned_coordinates(edge.start, edge.stop - 1, spacing, voxel) - outer.start
         for edge, outer, spacing, voxel in zip(inner, box, spacing_mm_kji, voxel_mm_kji, strict=True)
     )
-    # About a gray value of the image itself: weights add up to 1 but for rounding, and a constant must stay one.
-    offset = image.flat[0]
+    # About a gray value of the regions: weights add up to 1 but for rounding, and a constant must stay one.
+    offset = float(volume[union].min())
     image = interpolate(image - offset, coordinates, outside="nearest") + offset
-    return {name: (nearest(mask, coordinates), image, tuple(voxel_mm_kji)) for name, mask in masks.items()}
+    return {name: (nearest_of_either_side(mask, coordinates), image, voxel_mm_kji) for name, mask in masks.items()}
 
 
 def box_of(mask: np.ndarray, margin: int) -> tuple[slice, ...]:

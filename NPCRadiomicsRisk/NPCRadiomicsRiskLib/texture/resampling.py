@@ -5,6 +5,8 @@ import math
 import numpy as np
 from scipy.sparse import csr_array
 
+HALF_WAY = 1e-6  # voxels; closer to the middle between two is in the middle
+
 
 def half_away(value: float) -> int:
     """Rounded, halves away from zero."""
@@ -78,6 +80,17 @@ def nearest(mask: np.ndarray, coordinates: tuple[np.ndarray, ...]) -> np.ndarray
     return result
 
 
+def nearest_of_either_side(mask: np.ndarray, coordinates: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The mask at the nearest voxel; half-way between two, whether one of them is in it. Coordinates are inside."""
+    result = np.asarray(mask, dtype=bool)
+    for axis, positions in enumerate(coordinates):
+        lower, upper = (np.floor(positions + half).astype(np.int64) for half in (0.5 - HALF_WAY, 0.5 + HALF_WAY))
+        last = result.shape[axis] - 1
+        below, above = (np.take(result, np.clip(index, 0, last), axis=axis) for index in (lower, upper))
+        result = below | above
+    return result
+
+
 def toolbox_coordinates(size: int, factor: float) -> np.ndarray:
     """Where the toolbox samples an axis, from 0: a shift of half a voxel is not made up for.
 
@@ -89,11 +102,10 @@ def toolbox_coordinates(size: int, factor: float) -> np.ndarray:
 
 
 def aligned_coordinates(first: int, last: int, spacing_mm: float, voxel_mm: float) -> np.ndarray:
-    """Centers of the new voxels whose centers lie within voxels first..last, in old voxels from 0.
+    """Centers of the new voxels that fill old voxels first..last, in old voxels from 0.
 
-    The new grid starts at the outer border of old voxel 0, so that it does not depend on the region.
+    In the middle of them, so that neither how much of the image lies around the region matters, nor from which end
+    voxels are counted.
     """
-    low = math.ceil((first * spacing_mm - 1e-9) / voxel_mm - 0.5)
-    high = math.floor(((last + 1) * spacing_mm - 1e-9) / voxel_mm - 0.5)
-    centers_mm = (np.arange(low, high + 1) + 0.5) * voxel_mm
-    return centers_mm / spacing_mm - 0.5
+    n = half_away(round((last + 1 - first) * spacing_mm / voxel_mm, 6))
+    return (first + last) / 2 + (np.arange(n) - (n - 1) / 2) * (voxel_mm / spacing_mm)

@@ -74,9 +74,14 @@ class StagedOutput:
             )
 
     def commit(self) -> list[Path]:
-        """Move the staged files into place; returns their final paths. Not interruptible, so never half done."""
+        """Move the staged files into place; returns their final paths. Not interruptible, so never half done.
+
+        Raises:
+            InputError: it cannot be written, or another run put results there meanwhile.
+        """
         with self._interruption.deferred():
             self._interruption.check()
+            self._check_output()  # again: another run may have written there meanwhile
             written = sorted(entry.name for entry in self.folder.iterdir())
             try:
                 self._move_into_place(written)

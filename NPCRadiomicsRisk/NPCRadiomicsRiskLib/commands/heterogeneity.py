@@ -1,6 +1,5 @@
 """``npc-radiomics heterogeneity``: a cohort, from a manifest or a table of features to the paired statistics."""
 
-import json
 import os
 from enum import Enum
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from NPCResponseLib.commands import shared_options as shared
 from NPCResponseLib.commands.interruption import Interruption
 from NPCResponseLib.commands.options import choices, load_modules
-from NPCResponseLib.commands.progress import print_result, progress_bar
+from NPCResponseLib.commands.staged_run import run_staged
 from NPCResponseLib.errors import InputError
 
 from . import texture_options as texture
@@ -53,10 +53,7 @@ def command(
     table: Annotated[
         Path, typer.Argument(metavar="TABLE", help="manifest.csv, or a features.csv.", show_default=False)
     ],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="For the results; made if need be.", show_default=False),
-    ],
+    output: shared.OutputFolder,
     alpha: Annotated[float, typer.Option(help="After the correction.", rich_help_panel=ANALYSIS)] = 0.05,
     correction: Annotated[
         CorrectionName,
@@ -111,9 +108,9 @@ def command(
     shared_levels: texture.SharedLevels = False,
     weights: texture.Weights = texture.WeightsName.toolbox,
     two_d: texture.TwoD = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace results of an earlier run.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    force: shared.Force = False,
+    as_json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """See HELP."""
     if not table.is_file():
@@ -143,47 +140,29 @@ def command(
         "n_size_control": size_control,
     }
     statistics = {"alpha": alpha, "correction": correction.value, "test": test.value.replace("-s", " S")}
-    summary, lines = _run(
-        table, output, options, statistics, (jobs or os.cpu_count() or 1, keep), context.obj.interruption,
-        force=force, quiet=quiet,
-    )  # fmt: skip
-    if as_json:
-        print_result(json.dumps(summary, indent=2, allow_nan=False))
-    elif not quiet:
-        print_result("\n".join(lines))
-
-
-def _run(
-    table: Path,
-    output: Path,
-    options: dict,
-    statistics: dict,
-    cohort: tuple[int, Path | None],
-    interruption: Interruption,
-    *,
-    force: bool,
-    quiet: bool,
-) -> tuple[dict, list[str]]:
-    """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
-    from NPCResponseLib.commands.staged_output import StagedOutput
-
+    interruption = context.obj.interruption
     load_modules(interruption, "commands.heterogeneity_results", package="NPCRadiomicsRiskLib")
-    from .heterogeneity_results import OUTPUT_NAMES, Request, features_of_cohort, is_feature_table, write_results
+    from .heterogeneity_results import OUTPUT_NAMES, Request, is_feature_table
     from .patient_inputs import refuse_to_replace
     from .patient_measurement import MeasurementChoice
 
     refuse_to_replace([table], [output / name for name in OUTPUT_NAMES])
     choice = MeasurementChoice(**options)
     choice.texture.settings()  # refuses what makes no sense before anything slow
-    with (
-        StagedOutput(output, OUTPUT_NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
-        progress_bar(quiet=quiet) as progress,
-    ):
-        progress("Reading", 0.01)
-        request = Request(table, statistics, None if is_feature_table(table) else choice)
-        measured = features_of_cohort(request, *cohort, progress, interruption)
-        results = write_results(request, measured, staged.folder, progress, interruption)
-        progress("Finishing", 1.0)
-        paths = staged.commit()
-    summary = {**results.summary, "output_directory": str(staged.output)}
-    return summary, [*results.lines, f"Wrote to {output}: {', '.join(path.name for path in paths)}"]
+    request = Request(table, statistics, None if is_feature_table(table) else choice)
+
+    def work(staged, progress):
+        return _run(request, jobs or os.cpu_count() or 1, keep, staged.folder, progress, interruption)
+
+    run_staged(
+        work, output, OUTPUT_NAMES, interruption, index_name=INDEX_NAME, force=force, as_json=as_json, quiet=quiet
+    )
+
+
+def _run(request, jobs: int, keep: Path | None, folder: Path, progress, interruption: Interruption):
+    """Everything from reading to the last file; returns Results."""
+    from .heterogeneity_results import features_of_cohort, write_results
+
+    progress("Reading", 0.01)
+    measured = features_of_cohort(request, jobs, keep, progress, interruption)
+    return write_results(request, measured, folder, progress, interruption)

@@ -1,12 +1,18 @@
 """The features of a cohort, its paired statistics, and the files of the result."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from NPCResponseLib.commands.cohort_results import write_table
-from NPCResponseLib.commands.results import Results, json_safe
+from NPCResponseLib.commands.results import (
+    Results,
+    heading,
+    inputs_of,
+    json_safe,
+    lines_with_warnings,
+    write_index,
+)
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.readers.cohort_table import TableFormat, read_table
 from NPCResponseLib.report.provenance import Provenance, input_record
@@ -171,8 +177,7 @@ def write_results(request: Request, measured: MeasuredCohort, folder: Path, prog
     write_report(report, folder / "report.html")
     interruption.check()
     summary = summarize(request, report)
-    summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
-    (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_index(summary, folder, INDEX_NAME)
     return Results(summary, lines_for_people(report))
 
 
@@ -211,9 +216,7 @@ def summarize(request: Request, report: HeterogeneityReport) -> dict:
     analysis = report.analysis
     return json_safe(
         {
-            "software": {"name": "NPCImaging", "version": report.provenance.software_version},
-            "created": report.provenance.created.isoformat(timespec="seconds"),
-            "research_use_only": True,
+            **heading(report.provenance),
             "n_patients": analysis.n,
             "verdict": report.verdict(),
             "choices": {**request.statistics, "n_tests": analysis.n_tests, "threshold": analysis.threshold},
@@ -234,10 +237,7 @@ def summarize(request: Request, report: HeterogeneityReport) -> dict:
             },
             "failures": [{"patient": patient, "reason": reason} for patient, reason in report.failures],
             "warnings": report.warnings(),
-            "inputs": [
-                {"label": record.label, "kind": record.kind, "sha256": record.sha256}
-                for record in report.provenance.inputs
-            ],
+            "inputs": inputs_of(report.provenance),
             "versions": report.provenance.versions,
         }
     )
@@ -245,6 +245,4 @@ def summarize(request: Request, report: HeterogeneityReport) -> dict:
 
 def lines_for_people(report: HeterogeneityReport) -> list[str]:
     """The result in a few lines for a terminal."""
-    lines = list(report.verdict())
-    lines += [f"Warning: {warning}" for warning in report.warnings()]
-    return [*lines, "Research use only; not for diagnosis."]
+    return lines_with_warnings(report.verdict(), report.warnings())

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from NPCResponseLib.commands import shared_options as shared
 from NPCResponseLib.commands.interruption import Interruption
 from NPCResponseLib.commands.options import check_paths, load_modules, parse_numbers
-from NPCResponseLib.commands.progress import print_result, progress_bar
+from NPCResponseLib.commands.staged_run import empty_scene, run_staged
 from NPCResponseLib.errors import InputError
 
 from . import texture_options as texture
@@ -45,7 +46,7 @@ NAMES = (
     "scene.mrb",
     INDEX_NAME,
 )
-INPUT, REGIONS, OUTPUT = "Images and contours", "Alignment and sub-regions", "Output"
+INPUT, REGIONS, MORE = "Images and contours", "Alignment and sub-regions", "Also measured"
 
 
 def _file(help_text: str, *names: str):
@@ -57,10 +58,7 @@ def command(
     pre: Annotated[Path, _file("Pre-treatment image: NRRD, NIfTI, MetaImage, or a folder with one DICOM series.")],
     gtv: Annotated[Path, _file("Tumor on it: segmentation, label image or RTSTRUCT.")],
     gtvr: Annotated[Path, _file("Recurrence, drawn on --recurrence, or on --pre if that is left out.")],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="For the results; made if need be.", show_default=False),
-    ],
+    output: shared.OutputFolder,
     recurrence: Annotated[Path | None, _file("Image at recurrence, or planning CT.")] = None,
     gtv_segment: Annotated[
         str, typer.Option(metavar="NAME", help="Segment, structure or label in --gtv.", rich_help_panel=INPUT)
@@ -83,7 +81,9 @@ def command(
     ] = None,
     patient: Annotated[
         str,
-        typer.Option(metavar="LABEL", help="Label in the tables; never read from a header.", rich_help_panel=OUTPUT),
+        typer.Option(
+            metavar="LABEL", help="Label in the tables; never read from a header.", rich_help_panel=shared.FILES
+        ),
     ] = "patient",
     voi_mm: Annotated[
         str, typer.Option(metavar="R,A,S", help="Size of the volume that is aligned.", rich_help_panel=REGIONS)
@@ -110,7 +110,7 @@ def command(
     stability: Annotated[
         int,
         typer.Option(
-            metavar="N", help="Also measure N perturbed versions of the contours per kind.", rich_help_panel=OUTPUT
+            metavar="N", help="Also measure N perturbed versions of the contours per kind.", rich_help_panel=MORE
         ),
     ] = 0,
     size_control: Annotated[
@@ -118,11 +118,11 @@ def command(
         typer.Option(
             metavar="N",
             help="Also measure N random divisions of GTV into parts of these sizes: what size alone does. 0: none.",
-            rich_help_panel=OUTPUT,
+            rich_help_panel=MORE,
         ),
     ] = 10,
     with_map: Annotated[
-        bool, typer.Option("--map", help="Also the radio-resistance map (exploratory).", rich_help_panel=OUTPUT)
+        bool, typer.Option("--map", help="Also the radio-resistance map (exploratory).", rich_help_panel=MORE)
     ] = False,
     map_model: Annotated[
         Path | None,
@@ -130,17 +130,12 @@ def command(
             metavar="FILE",
             help="Model of npc-radiomics train-map, instead of the published directions.",
             show_default=False,
-            rich_help_panel=OUTPUT,
+            rich_help_panel=MORE,
         ),
     ] = None,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Replace results of an earlier run.", rich_help_panel=OUTPUT),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=OUTPUT)] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.", rich_help_panel=OUTPUT)
-    ] = False,
+    force: shared.Force = False,
+    as_json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """See HELP."""
     inputs = PatientInputs(
@@ -182,11 +177,20 @@ def command(
         "n_stability": stability,
         "n_size_control": size_control,
     }
-    summary, lines = _run(inputs, options, output, context.obj.interruption, force=force, quiet=quiet)
-    if as_json:
-        print_result(json.dumps(summary, indent=2, allow_nan=False))
-    elif not quiet:
-        print_result("\n".join(lines))
+    interruption = context.obj.interruption
+    load_modules(interruption, "commands.subregions_results", package="NPCRadiomicsRiskLib")
+    from ..radioresistance.model import LocalModel
+    from .patient_measurement import MeasurementChoice
+
+    choice = MeasurementChoice(**options)
+    choice.texture.settings()  # refuses what makes no sense before anything slow
+    if choice.map_model is not None:
+        LocalModel.from_dict(choice.map_model)
+
+    def work(staged, progress):
+        return _run(inputs, choice, staged, progress, interruption)
+
+    run_staged(work, output, NAMES, interruption, index_name=INDEX_NAME, force=force, as_json=as_json, quiet=quiet)
 
 
 def read_model(path: Path) -> dict:
@@ -212,46 +216,12 @@ def size_of_region(typed: str) -> tuple[float, float, float]:
     return numbers
 
 
-def _run(
-    inputs: PatientInputs,
-    options: dict,
-    output: Path,
-    interruption: Interruption,
-    *,
-    force: bool,
-    quiet: bool,
-) -> tuple[dict, list[str]]:
-    """Everything from reading to the last file; returns the JSON summary and the lines for a person."""
-    from NPCResponseLib.commands.staged_output import StagedOutput
-
-    load_modules(interruption, "commands.subregions_results", package="NPCRadiomicsRiskLib")
-    from ..radioresistance.model import LocalModel
-    from .patient_measurement import MeasurementChoice, measure_patient
+def _run(inputs: PatientInputs, choice, staged, progress, interruption: Interruption):
+    """Everything from reading to the last file; returns Results."""
+    from .patient_measurement import measure_patient
     from .subregions_results import write_results
 
-    choice = MeasurementChoice(**options)
-    choice.texture.settings()  # refuses what makes no sense before anything slow
-    if choice.map_model is not None:
-        LocalModel.from_dict(choice.map_model)
-    with (
-        StagedOutput(output, NAMES, interruption, force=force, index_name=INDEX_NAME) as staged,
-        progress_bar(quiet=quiet) as progress,
-    ):
-        progress("Starting", 0.0)
-        start_scene(interruption)
-        measured = measure_patient(inputs, choice, lambda doing, part: progress(doing, 0.7 * part), interruption.check)
-        results = write_results(measured, choice, staged.folder, progress, interruption)
-        progress("Finishing", 1.0)
-        paths = staged.commit()
-    summary = {**results.summary, "output_directory": str(staged.output)}
-    return summary, [*results.lines, f"Wrote to {output}: {', '.join(path.name for path in paths)}"]
-
-
-def start_scene(interruption: Interruption) -> None:
-    """An empty scene: what an earlier run in the same process left would end in the saved one."""
-    load_modules(interruption, "headless")
-    from NPCResponseLib import headless
-
-    with interruption.deferred():
-        headless.start().Clear(0)
-    interruption.check()
+    progress("Starting", 0.0)
+    empty_scene(interruption)
+    measured = measure_patient(inputs, choice, lambda doing, part: progress(doing, 0.7 * part), interruption.check)
+    return write_results(measured, choice, staged.folder, progress, interruption)

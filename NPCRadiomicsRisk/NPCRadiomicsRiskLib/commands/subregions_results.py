@@ -1,9 +1,16 @@
 """The files of one patient's sub-regions, and the summary for scripts and for people."""
 
-import json
 from pathlib import Path
 
-from NPCResponseLib.commands.results import Results, json_safe
+from NPCResponseLib.commands.results import (
+    Results,
+    heading,
+    inputs_of,
+    json_safe,
+    lines_with_warnings,
+    options_of,
+    write_index,
+)
 from NPCResponseLib.mrml import files
 from NPCResponseLib.report.provenance import NameCloak, Provenance, input_record
 
@@ -45,8 +52,7 @@ def write_results(
     files.save_scene(folder / "scene.mrb")
     interruption.check()
     summary = summarize(report)
-    summary["files"] = sorted([entry.name for entry in folder.iterdir()] + [INDEX_NAME])
-    (folder / INDEX_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_index(summary, folder, INDEX_NAME)
     return Results(summary, lines_for_people(report))
 
 
@@ -103,9 +109,7 @@ def summarize(report: SubRegionsReport) -> dict:
     alignment = measured.alignment.alignment if measured.alignment else None
     return json_safe(
         {
-            "software": {"name": "NPCImaging", "version": report.provenance.software_version},
-            "created": report.provenance.created.isoformat(timespec="seconds"),
-            "research_use_only": True,
+            **heading(report.provenance),
             "patient": measured.inputs.patient,
             "alignment": None
             if alignment is None
@@ -147,11 +151,8 @@ def summarize(report: SubRegionsReport) -> dict:
             },
             "texture_settings": vars(measured.features.settings),
             "warnings": report.unique_warnings(),
-            "inputs": [
-                {"label": record.label, "kind": record.kind, "sha256": record.sha256}
-                for record in report.provenance.inputs
-            ],
-            "options": [" ".join(filter(None, pair)) for pair in report.provenance.parameters],
+            "inputs": inputs_of(report.provenance),
+            "options": options_of(report.provenance),
         }
     )
 
@@ -167,5 +168,4 @@ def lines_for_people(report: SubRegionsReport) -> list[str]:
         lines.append(f"Recurrence relative to the dose: {measured.subregions.in_field.category}")
     recurrent, other = (measured.features.features[region].values for region in (GTVR, GTVNR))
     lines += [f"{name}: {recurrent[name]:.4g} in GTVr, {other[name]:.4g} in GTVnr" for name in PUBLISHED_SIGNIFICANT]
-    lines += [f"Warning: {warning}" for warning in report.unique_warnings()]
-    return [*lines, "Research use only; not for diagnosis."]
+    return lines_with_warnings(lines, report.unique_warnings())

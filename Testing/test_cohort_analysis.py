@@ -265,16 +265,6 @@ def test_a_large_table_needs_no_bootstrap_and_says_so():
     assert "no exact p value" in " ".join(analysis.differences[0].decision)
 
 
-def test_large_and_small_ways_to_a_table_of_counts_agree():
-    from NPCResponseLib.cohort.association import _large, _tested
-
-    counts = ((30, 12), (9, 25))
-    small, large = (way(counts, Choices()) for way in (_tested, _large))
-    for key in ("p", "chi2", "p_pearson", "chi2_corrected", "p_corrected", "p_fisher"):
-        assert large[key] == pytest.approx(small[key], rel=1e-9), key
-    assert large["odds_ratio"] == pytest.approx(small["odds_ratio"], rel=1e-9)
-
-
 # -- tables, specification, virtual patients --
 
 
@@ -349,3 +339,35 @@ def test_two_equal_readings_are_suspected_to_be_a_copy():
     (found,) = analyze_cohort(table({**columns, "post2": columns["post"]}), what).agreement
     assert found.repeatability is None
     assert any("was a column copied?" in warning for warning in found.warnings)
+
+
+def test_what_rounding_leaves_within_the_classes_is_no_correlation():
+    columns = cohort(8, 7)
+    columns["pre"] = [0.1 if label == "RG" else 0.7 for label in columns["group"]]
+    parameters = (Parameter("pre", column="pre"), Parameter("post", column="post"))
+    found = analyze_cohort(
+        table(columns), CohortSpec(parameters, (RESPONSE,), correlate_with="post", choices=FAST)
+    ).correlations[0]
+    assert found.within == (("response", None, 15),)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_smallest_cohorts_with_ties_are_analyzed_or_refused_in_a_sentence(seed):
+    """Six patients, values of 0, 1 and 2, equal columns, two observers: every p is a probability or not defined."""
+    rng = np.random.default_rng(seed)
+    columns = {"id": list("abcdef"), "group": ["RG", "NRG"] * 3}
+    columns |= {name: rng.integers(0, 3, 6).astype(float).tolist() for name in ("pre", "post", "post2")}
+    columns["same"] = list(columns["pre"])
+    parameters = (
+        Parameter("pre", column="pre"),
+        Parameter("same", column="same"),
+        Parameter("post", observers=("post", "post2")),
+    )
+    spec = CohortSpec(parameters, (RESPONSE,), pairs=(("pre", "post"),), correlate_with="post", choices=FAST)
+    try:
+        found = analyze_cohort(table(columns), spec)
+    except InputError as error:
+        assert "constant" in str(error)
+    else:
+        assert all(test.p is None or 0 <= test.p <= 1 for test in found.tests)
+        assert {found.name for found in result_tables(found)} <= set(TABLE_NAMES)

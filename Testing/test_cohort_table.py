@@ -178,3 +178,9 @@ def test_a_file_that_is_no_spreadsheet_or_parquet(tmp_path):
 def test_labels_are_text_and_whole_numbers_have_no_decimals():
     table = Table({"x": [1.0, 2, "3 ", None, True, float("nan"), "NA"]}, [""] * 7, missing_words=("NA",))
     assert table.labels("x") == ["1", "2", "3", "", "true", "", ""]
+
+
+@pytest.mark.parametrize("cell", [1e300, "-1e300", 1e80])
+def test_numbers_too_large_to_compute_with_are_told(cell):
+    with pytest.raises(InputError, match=r"row 3, column a: .*too large"):
+        Table({"a": [1.0, cell]}, ["row 2", "row 3"]).numbers("a")

@@ -256,3 +256,45 @@ def test_limits_hold_where_the_quantile_leaves_floating_point():
     subject = np.arange(12.0)[:, None] * 1e-3
     found = intraclass_correlation((subject + np.array([0.0, 1e3, -1e3])).tolist()).form("ICC(2,1)")
     assert 0 <= found.low <= found.value <= found.high < 0.01
+
+
+@pytest.mark.parametrize("limits", ["mcgraw-wong", "shrout-fleiss", "generalized"])
+def test_a_mean_of_raters_without_a_positive_divisor_is_not_excellent(limits):
+    """B - E and B + (R - E) / n are both negative: the quotient alone would be 3.4."""
+    found = intraclass_correlation([[0, 2], [2, 0], [1, 1.2]])
+    assert found.mean_squares[0] + (found.mean_squares[1] - found.mean_squares[2]) / 3 < 0
+    form = found.form("ICC(2,k)", limits)
+    assert (form.value, form.low, form.high, form.grade) == (None, None, None, "not defined")
+
+
+@pytest.mark.parametrize("top, n, k", [(4, 2, 2), (2, 4, 2)])
+def test_limits_of_every_small_table_enclose_the_value(top, n, k):
+    for cells in itertools.product(range(top), repeat=n * k):
+        found = intraclass_correlation(np.reshape(cells, (n, k)).tolist())
+        for form in (*found.mcgraw_wong, *found.shrout_fleiss):
+            assert form.low is None or form.low <= form.value + 1e-12
+            assert form.high is None or form.value <= form.high + 1e-12
+
+
+def test_ratings_that_differ_in_the_last_digit_are_equal():
+    one = 0.1 + 0.2
+    found = intraclass_correlation([[one, 0.3], [0.3, one], [0.3, 0.3]])
+    assert found.form("ICC(2,1)").value is None and "all ratings are equal" in found.warnings[1]
+
+
+def test_raters_that_are_a_constant_apart_have_limits():
+    """The value rounds to 1; dividing by 1 - value stopped."""
+    form = intraclass_correlation([[1e12, 1e12 + 1], [-0.9, 0.1], [-0.3, 0.7], [-0.7, 0.3]]).form("ICC(2,1)")
+    assert form.value == pytest.approx(1) and form.low <= form.value <= form.high
+
+
+def test_means_that_are_rounding_have_no_coefficient_of_variation():
+    assert intraclass_correlation([[1e6, -1e6 + 1e-9], [1.0, 2.0]]).within_subject_cv is None
+    with pytest.raises(InputError, match="positive means"):
+        repeatability_of([[1e6, -1e6 + 1e-9], [1.0, 2.0]], "Hz", relative=True)
+
+
+@pytest.mark.parametrize("n, confidence", [(2, 0.999999), (3, 0.5), (5, 0.99)])
+def test_limits_of_agreement_of_few_pairs_have_finite_intervals(n, confidence):
+    exact = bland_altman(np.arange(n), np.arange(n) ** 2 / 3, confidence=confidence).exact
+    assert np.isfinite([*exact.low, *exact.high]).all()

@@ -173,3 +173,14 @@ def test_hosmer_lemeshow_needs_three_groups():
 
 def test_a_calibration_can_be_written_as_json():
     assert '"slope"' in json.dumps(asdict(calibrate(*given(CASES[0]))))
+
+
+def test_predictions_that_are_sure_and_wrong_stay_finite():
+    found = calibrate([0, 1, 1, 1, 0, 1], [0.3, 1e-300, 0.0, 0.0, 1 - 1e-16, 1e-300])
+    assert np.isfinite(found.nagelkerke_r2) and found.nagelkerke_r2 < -1e100
+    assert np.isnan(found.in_the_large) and "too sure" in found.warnings[-1]
+
+
+def test_the_confidence_level_is_checked():
+    with pytest.raises(InputError, match="confidence level"):
+        calibrate([0, 1], [0.2, 0.4], confidence=1 - 1e-16)

@@ -21,6 +21,7 @@ from NPCResponseLib.statistics.comparison import (
 )
 from NPCResponseLib.statistics.effect_sizes import paired_effect_sizes, two_sample_effect_sizes
 from NPCResponseLib.statistics.group_summary import summarize_group
+from NPCResponseLib.statistics.multiplicity import adjust_p_values
 from NPCResponseLib.statistics.normality import shapiro_wilk
 from NPCResponseLib.statistics.rank_tests import mann_whitney, wilcoxon_signed_rank
 from Testing.statistics_reference import cases, check, table
@@ -238,7 +239,7 @@ def test_text_as_papers_print_it():
         (lambda: compare_groups(["a", "1"], [1.0]), "row 1"),
         (lambda: compare_groups([1.0], [2.0], t_test="z"), "student"),
         (lambda: compare_groups([1.0], [2.0], path="best"), "normality"),
-        (lambda: compare_groups([1.0], [2.0], confidence=95), "between 0 and 1"),
+        (lambda: compare_groups([1.0], [2.0], confidence=95), "between 0.5 and 0.999999"),
         (lambda: compare_pairs([1.0, 2.0], [1.0]), "different lengths"),
         (lambda: mann_whitney(np.arange(300.0), np.arange(300.0), p_method="exact"), "up to 400"),
         (lambda: summarize_group([1.0], quartile_type=5), "Choose 7"),
@@ -313,3 +314,45 @@ def test_pairs_of_large_samples_use_the_normal_approximation():
     assert "asymptotic" in found.method and found.p_exact is None
     assert mann_whitney(x, y, p_method="exact").p == pytest.approx(found.p, rel=0.02)
     assert welch_t_test(x, y).p == pytest.approx(found.p, rel=1)
+
+
+def test_effect_sizes_far_from_zero_have_limits():
+    """SciPy's noncentral t gives up, or returns a point; far out the limits are t sqrt(chi-squared / freedom)."""
+    for apart in (1e3, 1e6, 1e12):
+        d = two_sample_effect_sizes([apart, apart + 1], [0, 1])[0]
+        near = d.value * np.sqrt(stats.chi2.ppf([0.025, 0.975], 2) / 2)
+        assert (d.low, d.high) == pytest.approx(near, rel=1e-3)
+        assert two_sample_effect_sizes([0, 1], [apart, apart + 1])[0].low == pytest.approx(-d.high)
+
+
+def test_effect_size_limits_agree_where_both_ways_are_exact(monkeypatch):
+    groups = [40.0, 41.0, 43.0, 42.5], [0.0, 1.0, 1.5, 0.5]
+    (found, *_) = two_sample_effect_sizes(*groups)
+    monkeypatch.setattr("NPCResponseLib.statistics.effect_sizes.SURE_T", 5.0)
+    (far, *_) = two_sample_effect_sizes(*groups)
+    assert (far.low, far.high) == pytest.approx((found.low, found.high), rel=1e-10)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e80])
+def test_values_too_large_to_be_squared_are_told(value):
+    with pytest.raises(InputError, match=r"row 2: .* too large to compute with"):
+        compare_groups([1.0, value, 3.0], [4.0, 5.0, 6.0])
+
+
+def test_values_too_small_to_be_squared_are_told():
+    with pytest.raises(InputError, match=r"too small to compute with.*Choose another unit"):
+        compare_groups([1e-300, 2e-300, 4e-300], [3e-300, 5e-300])
+    assert compare_groups([1e-300, 2.0, 0.0], [3.0, 5.0]).p is not None
+    assert adjust_p_values([1e-300, 1e-80]).holm == (2e-300, 1e-80)
+
+
+@pytest.mark.parametrize("confidence", [0.05, 1e-300, 1 - 1e-16, 95])
+def test_confidence_levels_are_those_of_intervals(confidence):
+    with pytest.raises(InputError, match=r"between 0.5 and 0.999999"):
+        compare_groups([1.0, 2.0], [2.0, 3.0], confidence=confidence)
+
+
+@pytest.mark.parametrize("run", [compare_groups, compare_pairs])
+def test_a_level_of_significance_lies_between_0_and_1(run):
+    with pytest.raises(InputError, match="level of significance"):
+        run([1.0, 2.0], [2.0, 3.0], alpha=5)

@@ -4,12 +4,14 @@ import dataclasses
 import itertools
 import json
 import math
+import time
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.statistics.contingency import contingency_test, cross_tabulate, mcnemar_test
@@ -202,3 +204,20 @@ def test_mistakes_are_told(run, words):
 
 def test_results_are_json():
     json.dumps(dataclasses.asdict(contingency_test([[5, 31], [12, 7]])), allow_nan=False)
+
+
+def test_an_odds_ratio_of_0_over_0_has_no_interval():
+    found = contingency_test([[0, 0], [3, 5]]).odds_ratio
+    assert (found.value, found.low, found.high) == (None, None, None)
+
+
+def test_the_conditional_odds_ratio_is_exact_and_fast_for_large_tables():
+    small = contingency_test([[3, 1], [2, 7]]).conditional_odds_ratio
+    exact = stats.contingency.odds_ratio(np.array([[3, 1], [2, 7]]), kind="conditional")
+    limits = exact.confidence_interval(0.95)
+    assert (small.value, small.low, small.high) == pytest.approx((exact.statistic, limits.low, limits.high), rel=1e-9)
+    started = time.perf_counter()
+    large = contingency_test([[8271, 15455], [99740, 61898]])
+    assert time.perf_counter() - started < 2  # scipy takes six seconds
+    ours = large.conditional_odds_ratio
+    assert (ours.low, ours.value, ours.high) == pytest.approx((0.322741642, 0.332122990, 0.341760599), rel=1e-8)

@@ -184,3 +184,33 @@ def test_concordance_by_hand():
 
 def test_a_fit_can_be_written_as_json():
     assert '"method"' in json.dumps(asdict(fit(CASES[0], CASES[0]["cox_multivariable_efron"])))
+
+
+def test_a_predictor_that_only_early_censored_patients_vary_in_is_refused():
+    """The one patient of stage c left before the first event: nothing is known of its hazard."""
+    stage, size = list("aaaabbbc"), [1.0, 3.0, 2.0, 5.0, 4.0, 2.5, 3.5, 1.5]
+    with pytest.raises(InputError, match=r"stage=c: .*followed to the first event"):
+        fit_cox({"size": size, "stage": stage}, [3, 1, 2, 4, 2, 2, 3, 0], [1, 1, 1, 1, 1, 1, 0, 0])
+
+
+def test_an_outlier_does_not_carry_the_search_away():
+    """One value of 1e12 among ordinary ones: full Newton steps left floating point."""
+    rng = np.random.default_rng(11)
+    time, event = rng.integers(0, 6, 20).astype(float), rng.integers(0, 2, 20)
+    size = rng.normal(size=20).round(1)
+    size[0] = 1e12
+    row = fit_cox({"size": size}, time, event).coefficients[0]
+    assert np.isfinite([row.beta, row.standard_error]).all()
+
+
+def test_an_outlier_among_patients_without_part_is_told():
+    """The first one left before the first event; its risk against the others, exp(1e12), is not a number."""
+    size, time, event = [1e12, 1.5, 1.1, 0.3, 0.9], [6, 23, 9, 8, 10], [0, 1, 1, 1, 0]
+    with pytest.raises(InputError, match="lies far from all others"):
+        fit_cox({"size": size}, time, event)
+    assert np.isfinite(fit_cox({"size": size[1:]}, time[1:], event[1:]).coefficients[0].standard_error)
+
+
+def test_monotone_risk_is_found_beside_an_outlier_without_part():
+    with pytest.raises(InputError, match="orders the events without a mistake"):
+        fit_cox({"size": [1e12, 0.27, 1.89]}, [3.6, 13.0, 7.7], [0, 0, 1])

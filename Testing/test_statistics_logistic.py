@@ -1,10 +1,13 @@
 """Logistic regression: R's glm, confint, brglm2 and rms; separation by a linear program; tables that cannot work."""
 
 import json
+import time
 from dataclasses import asdict
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.special import expit
 from scipy.stats import chi2
 
 from NPCResponseLib.errors import InputError
@@ -274,3 +277,50 @@ def test_categories_of_new_patients_are_coded_as_the_model_did():
 def test_a_fit_can_be_written_as_json():
     columns = table("clin_120.csv")
     assert '"method"' in json.dumps(asdict(fit_logistic({"age": columns["age"]}, columns["y"])))
+
+
+FIRTH = LogisticEstimator.FIRTH
+
+
+def test_firth_s_estimate_of_a_two_by_two_table_adds_a_half_to_each_cell():
+    fit = fit_logistic({"x": [1, 1, 0]}, [0, 1, 1], estimator=FIRTH, confidence=0.999999)
+    assert fit.converged and fit.betas == pytest.approx([np.log(3), -np.log(3)], abs=1e-9)
+
+
+def test_firth_s_search_does_not_run_to_and_fro():
+    """Two patients: full steps are twice too long there, and stopped 2e-4 beside the maximum."""
+    started = time.perf_counter()
+    fit = fit_logistic({"x": [4.8, 5.6]}, [0, 1], estimator=FIRTH)
+    assert fit.converged and time.perf_counter() - started < 1
+    # By symmetry the two are fitted with p and 1 - p, where l = 2 log p + log(p (1 - p)) is largest: p = 3/4.
+    assert fit.fitted == pytest.approx((0.25, 0.75), abs=1e-9)
+
+
+def profile_excess(x, y, slope, at, confidence):
+    """2 (largest log-likelihood - the one with this slope) - quantile, the intercept found by bisection."""
+
+    def largest(b):
+        a = brentq(lambda a: float(np.sum(y - expit(a + b * x))), *np.array([-1, 1]) * (1e3 + abs(b) * abs(x).max()))
+        return float(np.sum(y * (a + b * x) - np.logaddexp(0, a + b * x)))
+
+    return 2 * (largest(slope) - largest(at)) - chi2.ppf(confidence, 1)
+
+
+@pytest.mark.parametrize(
+    "x, y, confidence",
+    [
+        ([1.0, 8.0, 64.0, 512.0, 4096.0, 262144.0, 2097152.0], [1, 0, 1, 1, 1, 1, 1], 0.5),
+        ([1e6 + 0.2, 1e6 - 1.1, 1e6 + 0.4, 1e6 + 1.2, 1e6 - 0.3, 1e6 + 0.1], [0, 0, 1, 1, 1, 0], 0.95),
+    ],
+)
+def test_profile_limits_hold_for_skewed_and_for_distant_values(x, y, confidence):
+    x, y = np.array(x), np.array(y)
+    fit = fit_logistic({"x": x}, y, confidence=confidence, estimator=LogisticEstimator.MAXIMUM_LIKELIHOOD)
+    row = fit.coefficients[1]
+    for limit in row.odds_ratio_ci_profile:
+        assert profile_excess(x, y, row.beta, np.log(limit), confidence) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_predictor_that_varies_in_the_last_digit_is_constant():
+    with pytest.raises(InputError, match="x: constant"):
+        fit_logistic({"x": [0.1 + 0.2, 0.3, 0.3, 0.1 + 0.2]}, [0, 1, 0, 1])

@@ -1,5 +1,7 @@
 """Nomograms: the axes and points of rms, and that reading one gives the model's prediction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -101,3 +103,10 @@ def test_unknown_values_and_times_without_events_are_refused():
 )
 def test_ticks_are_round_and_cover_the_range(low, high, ticks):
     assert pretty(low, high, 10) == pytest.approx(ticks)
+
+
+def test_a_model_without_any_effect_cannot_be_drawn():
+    fit = fit_logistic({"x": [0, 0, 1, 1]}, [0, 1, 0, 1])
+    still = replace(fit, coefficients=tuple(replace(one, beta=0.0) for one in fit.coefficients))
+    with pytest.raises(InputError, match="no predictor has any effect"):
+        logistic_nomogram(still)

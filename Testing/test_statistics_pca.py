@@ -75,3 +75,8 @@ def test_too_little_is_refused():
 
 def test_components_can_be_written_as_json():
     assert '"loadings"' in json.dumps(asdict(principal_components(COLUMNS)))
+
+
+def test_columns_that_do_not_vary_have_no_components():
+    with pytest.raises(InputError, match="no column varies"):
+        principal_components({"a": [1, 1, 1], "b": [2, 2, 2]}, scaled=False)

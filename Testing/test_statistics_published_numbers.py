@@ -186,3 +186,21 @@ def test_every_fact_has_a_place_and_every_check_is_used():
 
 def test_findings_are_json():
     json.dumps([dataclasses.asdict(finding) for finding in FINDINGS.values()], allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        {"check": "u_and_auc", "u": "10", "auc": "0.5", "n_first": 0, "n_second": 2},
+        {"check": "correlation_p", "r": "12.3", "n": 10, "p": "0.05"},
+        {"check": "correlation_p", "r": "0.5", "n": 1, "p": "0.05"},
+        {"check": "paired_t", "mean": "1.0", "sd": "0", "n": 3},
+        {"check": "icc_interval", "value": "1", "low": "1", "high": "1", "n": 55, "k": 1},
+        {"check": "two_group_t", "first": ["1", "0", 2], "second": ["3", "0.0", 3]},
+        {"check": "pooled", "groups": [["1", "0.5", 1], ["2", "0.5", 0]], "sd": "1.0"},
+        {"check": "bonferroni", "alpha": "0.05", "n_tests": 0, "threshold": "0.05", "p_values": []},
+    ],
+)
+def test_checks_that_cannot_be_made_are_told(check):
+    with pytest.raises(InputError, match=f"^{check['check']}: the check cannot be made"):
+        run_check(check)

@@ -314,3 +314,8 @@ def test_results_are_json():
         cutoff_optimism(labels, columns["m_a"]),
     ):
         json.dumps(dataclasses.asdict(result))
+
+
+def test_a_cutoff_that_is_no_number_is_refused():
+    with pytest.raises(InputError, match="a cutoff must be a number"):
+        apply_cutoff([0, 1], [1.0, 2.0], math.nan, "above")

@@ -123,3 +123,8 @@ def test_small_groups_are_named():
 def test_mistakes_are_told(run, words):
     with pytest.raises(InputError, match=words):
         run()
+
+
+def test_a_perfect_r2_has_no_expected_shrinkage():
+    with pytest.raises(InputError, match="R2 between 0 and 1"):
+        expected_shrinkage(10, 1, 1 - 1e-12)

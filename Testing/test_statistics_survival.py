@@ -291,3 +291,21 @@ def test_results_can_be_written_as_json():
         time_dependent_auc(time, event, marker, [12, 24]),
     )
     assert all('"method"' in json.dumps(asdict(result)) for result in results)
+
+
+@pytest.mark.parametrize("weights", LogRankWeights)
+def test_groups_that_all_have_their_event_at_once_cannot_be_compared(weights):
+    found = log_rank([3, 3, 3, 3], [1, 1, 1, 1], ["a", "a", "b", "b"], weights=weights)
+    assert found.df == 0 and found.chi2 == 0 and np.isnan(found.p)
+
+
+@pytest.mark.parametrize("rule", CutoffRule)
+def test_no_cutoff_separates_patients_who_have_their_event_at_once(rule):
+    found = survival_cutoff([3] * 20, [1] * 20, range(20), rule=rule, permutations=3)
+    assert found.statistic == 0 and found.p_naive == found.p_lausen_94 == found.p_permutation == 1
+
+
+def test_an_incidence_of_1_has_no_limits_whatever_its_rounding():
+    time = [4, 0, 5, 4, 4, 3, 2, 1, 0, 2, 2, 4, 4, 1, 1, 0, 5, 3, 2, 1]
+    found = cumulative_incidence(time, [1] * 20)
+    assert found.incidence[-1] == pytest.approx(1) and np.isnan(found.low[-1]) and np.isfinite(found.low[:-1]).all()

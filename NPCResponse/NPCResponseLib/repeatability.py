@@ -119,7 +119,7 @@ def estimate_repeatability(
                 where=f"subject {number}",
                 remedy="Leave subjects out that were measured once",
             )
-        if percent and not values.mean() > 0:
+        if percent and not values.mean() > 1e-12 * np.abs(values).max():
             raise InputError("a repeatability in percent needs positive means", where=f"subject {number}")
     remarks = _study_remarks(subjects, percent)
     if percent:

@@ -7,12 +7,8 @@ from scipy import stats
 
 from ..statistics.contingency import contingency_test
 from ..statistics.correlation import Correlation, correlate
-from .spec import CHI_SQUARED_WORDS, Choices
+from .spec import Choices
 from .values import GroupLabels, ParameterValues
-
-# Beyond, the conditional odds ratio that goes with Fisher's test takes seconds and more.
-LARGE_TABLE = 10_000
-LOW_EXPECTED = 5.0
 
 
 @dataclass(frozen=True)
@@ -100,8 +96,10 @@ def _within(x: np.ndarray, y: np.ndarray, group: GroupLabels) -> tuple[float | N
     if np.unique(labels).size < 2:
         return None, int(x.size)
     a, b = (v - np.where(labels == 1, v[labels == 1].mean(), v[labels == 0].mean()) for v in (x, y))
-    norm = float(np.sqrt((a @ a) * (b @ b)))
-    return (float(a @ b) / norm if norm > 0 else None), int(x.size)
+    # What is left of values that are equal within a class is rounding.
+    if any(np.abs(rest).max() <= 1e-12 * np.abs(v).max() for rest, v in ((a, x), (b, y))):
+        return None, int(x.size)
+    return float(a @ b / np.sqrt((a @ a) * (b @ b))), int(x.size)
 
 
 def counts_result(rows: GroupLabels, columns: GroupLabels, choices: Choices) -> CountsResult:
@@ -110,7 +108,7 @@ def counts_result(rows: GroupLabels, columns: GroupLabels, choices: Choices) -> 
     counts = tuple(
         tuple(int(np.sum(used & (rows.is_positive == r) & (columns.is_positive == c))) for c in (1, 0)) for r in (1, 0)
     )
-    test = _large(counts, choices) if used.sum() > LARGE_TABLE else _tested(counts, choices)
+    test = _tested(counts, choices)
     n_missing = int(np.count_nonzero(~used))
     notes = (f"{n_missing} patients left out for missing values",) if n_missing else ()
     return CountsResult(
@@ -137,32 +135,4 @@ def _tested(counts, choices: Choices) -> dict:
         "p_fisher": found.fisher_p,
         "odds_ratio": (ratio.value, ratio.low, ratio.high),
         "warnings": found.warnings,
-    }
-
-
-def _large(counts, choices: Choices) -> dict:
-    """The same from scipy, without the conditional odds ratio."""
-    table = np.array(counts)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    if (expected == 0).any():
-        return _tested(counts, choices)
-    plain, corrected = (stats.chi2_contingency(table, correction=correction) for correction in (False, True))
-    p_fisher = float(stats.fisher_exact(table).pvalue)
-    p = {"pearson": float(plain.pvalue), "yates": float(corrected.pvalue), "fisher": p_fisher}[choices.chi_squared]
-    ratio = (None, None, None)
-    if table.min() > 0:
-        center, error = np.log(table[0, 0] * table[1, 1] / (table[0, 1] * table[1, 0])), np.sqrt(np.sum(1 / table))
-        reach = float(stats.norm.isf((1 - choices.confidence) / 2)) * error
-        ratio = tuple(float(np.exp(value)) for value in (center, center - reach, center + reach))
-    low = bool((expected < LOW_EXPECTED).any())
-    return {
-        "method": CHI_SQUARED_WORDS[choices.chi_squared],
-        "p": p,
-        "chi2": float(plain.statistic),
-        "p_pearson": float(plain.pvalue),
-        "chi2_corrected": float(corrected.statistic),
-        "p_corrected": float(corrected.pvalue),
-        "p_fisher": p_fisher,
-        "odds_ratio": ratio,
-        "warnings": ("expected counts below 5: prefer Fisher's exact test",) if low else (),
     }

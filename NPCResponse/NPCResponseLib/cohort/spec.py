@@ -9,6 +9,7 @@ from ..statistics.agreement import FORMS, GRADINGS, Limits
 from ..statistics.comparison import Path, StudentOrWelch
 from ..statistics.delong import Direction
 from ..statistics.rank_tests import ExactOrAsymptotic
+from ..statistics.samples import check_alpha, check_confidence
 
 FinalValue = Literal["observer-1", "mean"]
 
@@ -48,9 +49,8 @@ class Choices:
     icc_grading: str = "xu2023"
 
     def __post_init__(self):
-        for name, value in (("confidence", self.confidence), ("alpha", self.alpha)):
-            if not 0 < value < 1:
-                raise InputError(f"{name} must lie between 0 and 1, found {value:g}", where="choices")
+        check_confidence(self.confidence)
+        check_alpha(self.alpha)
         if self.bootstrap_confidence not in (0.9, 0.95):
             raise InputError("bootstrap_confidence is 0.90 or 0.95", where="choices")
         _among(self.icc_form, FORMS, "icc_form")

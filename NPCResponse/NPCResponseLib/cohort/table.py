@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import InputError
+from ..statistics.model_data import LARGEST
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?", re.ASCII)
@@ -75,7 +76,7 @@ class Table:
             cells = self.columns[name]
             values = np.empty(self.n)
             for i, cell in enumerate(cells):
-                values[i] = cell if type(cell) is float and math.isfinite(cell) else self._number(cell, name, i)
+                values[i] = cell if type(cell) is float and abs(cell) <= LARGEST else self._number(cell, name, i)
             self._numbers[name] = values
         return self._numbers[name]
 
@@ -109,6 +110,8 @@ class Table:
         value = float(cell)
         if math.isinf(value):
             raise self._fault(i, name, "infinite value", "Correct it or leave it empty")
+        if abs(value) > LARGEST:
+            raise self._fault(i, name, f"{value:g} is too large to compute with", "Correct it or leave it empty")
         return value
 
     def _parsed(self, cell: str, name: str, i: int) -> float:
@@ -123,7 +126,7 @@ class Table:
             )
         if NUMBER.fullmatch(text):
             value = float(text)
-            if math.isinf(value):
+            if abs(value) > LARGEST:
                 raise self._fault(i, name, f"{text} is too large for a number", "Correct it or leave it empty")
             return value
         raise self._not_a_number(text, name, i)

@@ -44,7 +44,8 @@ class IccForm:
 
     Attributes:
         form: in Shrout and Fleiss' notation; meaning in words (model, type, unit).
-        value, low, high: None where the data have no variance at all.
+        value, low, high: None where the data have no variance at all, where the form is a quotient with a divisor that
+            is not positive, and for a limit without end.
         f, degrees_of_freedom, p: test of the value against 0.
         grade: of the value; grade_of_low: of the lower limit, which is what a study should rest on.
     """
@@ -135,7 +136,8 @@ def intraclass_correlation(
             "the raters differ much: for ICC(2,1) and ICC(2,k) use the generalized limits, the others are short"
         )
     cv = None
-    if (table.mean(axis=1) > 0).all():
+    # A mean that is rounding noise beside the ratings is none.
+    if (table.mean(axis=1) > 1e-12 * np.abs(table).max(axis=1)).all():
         cv = float(np.sqrt(np.mean((table.std(axis=1, ddof=1) / table.mean(axis=1)) ** 2)))
     forms = {
         limits: tuple(_form(name, limits, squares, n, k, grading, confidence) for name in FORMS)
@@ -220,10 +222,12 @@ def _mean_squares(table: np.ndarray) -> _MeanSquares:
     noise = 1e-24 * float(np.abs(table).max()) ** 2
     error = float(np.sum(rest**2)) / ((n - 1) * (k - 1))
     between_raters = n * float(np.sum(rater**2)) / (k - 1)
-    error, between_raters = (0.0 if square <= noise else square for square in (error, between_raters))
-    within = (between_raters * (k - 1) + error * (n - 1) * (k - 1)) / (n * (k - 1))
     subjects = k * float(np.sum(subject**2)) / (n - 1)
-    return _MeanSquares(subjects, between_raters, error, within, bool(np.ptp(table) == 0))
+    subjects, between_raters, error = (
+        0.0 if square <= noise else square for square in (subjects, between_raters, error)
+    )
+    within = (between_raters * (k - 1) + error * (n - 1) * (k - 1)) / (n * (k - 1))
+    return _MeanSquares(subjects, between_raters, error, within, constant=not (subjects or between_raters or error))
 
 
 def _form(name: str, limits: Limits, squares: _MeanSquares, n: int, k: int, grading: str, confidence: float) -> IccForm:
@@ -244,7 +248,7 @@ def _form(name: str, limits: Limits, squares: _MeanSquares, n: int, k: int, grad
                 freedom = (n - 1, satterthwaite)
         else:
             low, high = _ratio_limits(f, freedom, k, averaged, confidence)
-        low, high = (None if math.isnan(limit) else float(limit) for limit in (low, high))
+        low, high = (float(limit) if math.isfinite(limit) else None for limit in (low, high))
         p = 0.0 if math.isinf(f) else float(stats.f.sf(f, *freedom))
         p = None if math.isnan(p) else p
     return IccForm(
@@ -263,7 +267,7 @@ def _form(name: str, limits: Limits, squares: _MeanSquares, n: int, k: int, grad
 
 
 def _value(model: str, averaged: bool, squares: _MeanSquares, n: int, k: int) -> float:
-    """Shrout & Fleiss 1979, Psychol Bull 86:420. Not finite where few ratings happen to cancel out."""
+    """Shrout & Fleiss 1979, Psychol Bull 86:420. Not finite where few ratings cancel out or the divisor is negative."""
     between, reference = squares.subjects, squares.within if model == "1" else squares.error
     if model != "2":
         whole = between if averaged else between + (k - 1) * reference
@@ -275,9 +279,9 @@ def _value(model: str, averaged: bool, squares: _MeanSquares, n: int, k: int) ->
 
 
 def _ratio(dividend, divisor):
-    """NaN or infinite where the divisor is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.divide(dividend, divisor)
+    """A correlation falls without end as its divisor falls to 0; beyond, a plain quotient would be large again."""
+    dividend, divisor = np.broadcast_arrays(dividend, divisor)
+    return np.divide(dividend, divisor, out=np.full(divisor.shape, -np.inf), where=divisor > 0)[()]
 
 
 def _ratio_limits(
@@ -300,22 +304,24 @@ def _agreement_limits(
     between, raters, error = squares.subjects, squares.raters, squares.error
     if raters == 0 and error == 0:
         return 1.0, 1.0, float((n - 1) * (k - 1))
-    if between == 0 and error == 0:  # subjects alike, raters apart
-        return 0.0, 0.0, float((n - 1) * (k - 1))
+    if between == 0:  # subjects alike: no degrees of freedom are left, or (raters apart) no error
+        limit = math.nan if error > 0 else 0.0
+        return limit, limit, float((n - 1) * (k - 1))
     spearman_brown = averaged and limits == "shrout-fleiss"
     single = not averaged or spearman_brown
-    value = _value("2", not single, squares, n, k)
-    if not math.isfinite(value):
-        return math.nan, math.nan, float((n - 1) * (k - 1))
-    ratio = k * value / (n * (1 - value))  # the same expression for the mean of k raters, as in R's irr
+    # k value / (n (1 - value)); the same expression for the mean of k raters, as in R's irr.
+    ratio = (1 if single else k) * (between - error) / (raters + (n - 1) * error)
     weights = ratio * raters, (1 + ratio * (n - 1)) * error
-    freedom = float(_ratio(sum(weights) ** 2, weights[0] ** 2 / (k - 1) + weights[1] ** 2 / ((n - 1) * (k - 1))))
+    if weights == (0.0, 0.0):
+        return math.nan, math.nan, float((n - 1) * (k - 1))
+    freedom = sum(weights) ** 2 / (weights[0] ** 2 / (k - 1) + weights[1] ** 2 / ((n - 1) * (k - 1)))
     tail = (1 - confidence) / 2
     low_f, high_f = float(stats.f.isf(tail, n - 1, freedom)), float(stats.f.isf(tail, freedom, n - 1))
     spread = k * raters + (k * n - k - n) * error if single else raters - error
     # Divided by the quantile, which grows out of floating point where the degrees of freedom are few.
     low = _ratio(n * (between / low_f - error), spread + n * between / low_f)
-    high = _ratio(n * (high_f * between - error), spread + n * high_f * between)
+    # A quantile below 1, of less than a degree of freedom, would put the upper limit below the value.
+    high = _ratio(n * (between - error / high_f), spread / high_f + n * between) if high_f >= 1 else math.nan
     if spearman_brown:
         low, high = (_ratio(k * limit, 1 + (k - 1) * limit) for limit in (low, high))
     return low, high, freedom
@@ -341,5 +347,10 @@ def _with_generalized_limits(
         )
         drawn = _MeanSquares(between, raters, error, error, constant=False)
         values = _value("2", form.form[6] == "k", drawn, n, k)
-        low, high = (float(limit) for limit in np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]))
+        endless = np.isneginf(values)
+        shares = (1 - confidence) / 2, (1 + confidence) / 2
+        limits = np.quantile(np.where(endless, values[~endless].min(), values), shares)
+        low, high = (
+            float(limit) if endless.mean() < share else None for limit, share in zip(limits, shares, strict=True)
+        )
     return dataclasses.replace(form, limits="generalized", low=low, high=high, grade_of_low=grade(low, grading))

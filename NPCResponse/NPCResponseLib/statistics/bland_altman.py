@@ -160,7 +160,9 @@ def _exact_intervals(bias: float, sd: float | None, n: int, multiplier: float, c
     if sd is None:
         return LimitIntervals(method, None, None)
     tail = (1 - confidence) / 2
-    near, far = (float(stats.nct.ppf(q, n - 1, multiplier * math.sqrt(n))) / math.sqrt(n) for q in (tail, 1 - tail))
+    with np.errstate(divide="ignore"):  # SciPy 1.13 warns of its own search
+        factors = stats.nct.ppf([tail, 1 - tail], n - 1, multiplier * math.sqrt(n)) / math.sqrt(n)
+    near, far = factors.tolist()
     return LimitIntervals(method, (bias - far * sd, bias - near * sd), (bias + near * sd, bias + far * sd))
 
 

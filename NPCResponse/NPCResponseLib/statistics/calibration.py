@@ -12,9 +12,12 @@ from .logistic_likelihood import Likelihood, maximize
 from .lowess import lowess
 from .model_data import binary, both_classes, complete, numbers
 from .rank_indices import RankIndices, rank_indices
+from .samples import check_confidence
 from .separation import SeparationKind, find_separation
 
 SMOOTHING_SPAN = 2 / 3  # of the lowess curve, share of the patients in each local fit
+NO_INFORMATION = 1e-8  # of an intercept that could as well be another
+LARGEST_EXPONENT = 700.0  # so that sure misses leave a very negative R2, not an infinite one
 SMOOTHING_STEP = 0.01  # of the range, over which lowess interpolates
 
 
@@ -55,7 +58,7 @@ class HosmerLemeshow:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibration and overall accuracy of given probabilities.
+    """Calibration and overall accuracy of given probabilities; numbers that do not exist are NaN (``warnings``).
 
     Attributes:
         method, n, n_missing, events, confidence, warnings.
@@ -116,6 +119,7 @@ def calibrate(outcome: Sequence, probability: Sequence, *, groups: int = 10, con
     Raises:
         InputError: a value outside 0 to 1, one class only, or all predictions equal to 0 or 1.
     """
+    check_confidence(confidence)
     y, p, n_missing = _outcome_and_probability(outcome, probability)
     open_ = (p > 0) & (p < 1)
     logits, labels = logit(p[open_]), y[open_]
@@ -123,6 +127,8 @@ def calibrate(outcome: Sequence, probability: Sequence, *, groups: int = 10, con
         raise InputError("too few predictions between 0 and 1", where="probability", remedy="Give probabilities")
     large, large_se = _recalibrated_intercept(logits, labels)
     (intercept, slope), slope_se, best, notes = _recalibration(logits, labels)
+    if np.isnan(large):
+        notes += ("the predictions are too sure: no calibration in the large",)
     n, m = y.size, labels.size
     as_given = float(labels @ logits - np.logaddexp(0, logits).sum())
     share = labels.mean()
@@ -160,7 +166,7 @@ def calibrate(outcome: Sequence, probability: Sequence, *, groups: int = 10, con
         unreliability_chi2=unreliability,
         unreliability_p=float(chi2.sf(max(unreliability, 0.0), 2)),
         quality_q=(lr - 1) / m - (unreliability - 2) / m,
-        nagelkerke_r2=float(-np.expm1(-lr / m) / -np.expm1(2 * null / m)),
+        nagelkerke_r2=float(np.expm1(min(-lr / m, LARGEST_EXPONENT)) / np.expm1(2 * null / m)),
         curve=tuple((float(x), float(s)) for x, s in curve),
         e_max=float(errors.max()),
         e_90=float(np.quantile(errors, 0.9)),
@@ -182,6 +188,7 @@ def hosmer_lemeshow(
     Raises:
         InputError: as :func:`calibrate`; or too few bins are left for the degrees of freedom.
     """
+    check_confidence(confidence)
     y, p, n_missing = _outcome_and_probability(outcome, probability)
     if groups < 3:
         raise InputError(f"{groups} groups are too few", remedy="Use 3 groups or more")
@@ -227,11 +234,14 @@ def _outcome_and_probability(outcome: Sequence, probability: Sequence) -> tuple[
 
 
 def _recalibrated_intercept(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Maximum likelihood of a in logit(p) + a, with its standard error."""
+    """Maximum likelihood of a in logit(p) + a, with its standard error; NaN where predictions are too sure for any."""
     matrix = np.column_stack([np.ones(labels.size), logits])
     likelihood = Likelihood(matrix, labels)
     beta, _ = maximize(likelihood, np.array([0.0, 1.0]), np.array([True, False]))
-    return float(beta[0]), float(likelihood.information(beta)[0, 0] ** -0.5)
+    information = float(likelihood.information(beta)[0, 0])
+    if information < NO_INFORMATION:
+        return np.nan, np.nan
+    return float(beta[0]), information**-0.5
 
 
 def _recalibration(logits: np.ndarray, labels: np.ndarray) -> tuple[tuple[float, float], float, float, tuple[str, ...]]:

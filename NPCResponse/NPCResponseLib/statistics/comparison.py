@@ -24,7 +24,7 @@ from .rank_tests import (
     mann_whitney,
     wilcoxon_signed_rank,
 )
-from .samples import Sample, check_confidence, missing_note, paired_samples, sample
+from .samples import Sample, check_alpha, check_confidence, missing_note, paired_samples, sample
 
 StudentOrWelch = Literal["student", "welch"]
 Path = Literal["normality", "t", "rank"]
@@ -208,6 +208,7 @@ def compare_groups(
         InputError: an empty group, text, or an unknown choice.
     """
     check_confidence(confidence)
+    check_alpha(alpha)
     if t_test not in ("student", "welch"):
         raise InputError(f'"{t_test}" is no t-test', remedy='Choose "student" or "welch"')
     a, b = sample(first, names[0]), sample(second, names[1])
@@ -258,6 +259,7 @@ def compare_pairs(
         InputError: no pair, different lengths, text, or an unknown choice.
     """
     check_confidence(confidence)
+    check_alpha(alpha)
     x, y, n_missing = paired_samples(first, second, names)
     d = differences(x, y)
     normality = shapiro_wilk(d)

@@ -8,6 +8,7 @@ from scipy.stats import chi2, norm
 
 from ..errors import InputError
 from .model_data import categories, left_out, missing_cells, numbers
+from .samples import check_confidence
 from .survival import TIE_TOLERANCE, same_times
 
 
@@ -18,7 +19,7 @@ class CumulativeIncidence:
     Attributes:
         method, cause, n, n_missing, events (of the cause), competing (events of other causes), confidence, warnings.
         times: distinct times at which any event happened; incidence, variance, low, high: at those. Limits are on the
-            log(-log) scale, NaN while the incidence is 0. last_time: end of follow-up.
+            log(-log) scale, NaN while the incidence is 0 or 1. last_time: end of follow-up.
     """
 
     method: str
@@ -77,6 +78,7 @@ def cumulative_incidence(
     Raises:
         InputError: no complete patient, negative time, status not a whole number from 0 on.
     """
+    check_confidence(confidence)
     t, s, used = _time_and_status(time, status)
     of_cause, other = (s == cause).astype(float), ((s != cause) & (s > 0)).astype(float)
     times, risk, d1, d2 = _event_table(t, of_cause, other)
@@ -206,7 +208,7 @@ def _incidence(risk: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> tuple[np.nda
 def _limits(incidence: np.ndarray, variance: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """F ** exp(+- z SE / (F log F)), which stays within 0 and 1 (Kalbfleisch & Prentice 2002, 8.2)."""
     low, high = np.full(incidence.size, np.nan), np.full(incidence.size, np.nan)
-    inside = (incidence > 0) & (incidence < 1)
+    inside = (incidence > 0) & (incidence < 1 - 1e-12)
     f = incidence[inside]
     turn = np.exp(norm.ppf(0.5 + confidence / 2) * np.sqrt(variance[inside]) / (f * np.log(f)))
     low[inside], high[inside] = f ** (1 / turn), f**turn

@@ -49,7 +49,8 @@ class ContingencyTest:
         method: the test that is reported, with its options; p is its p value.
         pearson: chi-squared without correction; yates with continuity correction (2 x 2 only); g_test likelihood ratio.
         fisher_p: exact test; None where the tables were too many to enumerate.
-        odds_ratio: sample odds ratio with Woolf's interval (0.5 added to all cells if one is empty).
+        odds_ratio: sample odds ratio with Woolf's interval (0.5 added to all cells if one is empty); None where it is
+            0 / 0.
         conditional_odds_ratio: maximum likelihood given the margins, with exact interval, as R's fisher.test.
         cramers_v: sqrt(chi2 / (n (min(rows, columns) - 1))).
     """
@@ -249,8 +250,10 @@ def _likelihood_ratio(counts: np.ndarray, expected: np.ndarray, freedom: int) ->
 
 def _sample_odds_ratio(counts: np.ndarray, confidence: float) -> OddsRatio:
     (a, b), (c, d) = counts.tolist()
-    value = None if a * d == 0 and b * c == 0 else (math.inf if b * c == 0 else a * d / (b * c))
     method = f"sample odds ratio, Woolf's {percent(confidence)} interval"
+    if a * d == 0 and b * c == 0:
+        return OddsRatio(method, None, None, None, confidence)
+    value = math.inf if b * c == 0 else a * d / (b * c)
     cells = counts.astype(np.float64)
     if (cells == 0).any():
         cells += 0.5
@@ -266,10 +269,7 @@ def _conditional_odds_ratio(counts: np.ndarray, confidence: float, root_toleranc
     method = f"conditional maximum likelihood odds ratio, exact {percent(confidence)} interval"
     if root_tolerance is not None:
         method += f", root search to {root_tolerance:.2g}"
-        return OddsRatio(method, *searched_odds_ratio(counts, confidence, root_tolerance), confidence)
-    result = stats.contingency.odds_ratio(counts, kind="conditional")
-    interval = result.confidence_interval(confidence)
-    return OddsRatio(method, float(result.statistic), float(interval.low), float(interval.high), confidence)
+    return OddsRatio(method, *searched_odds_ratio(counts, confidence, root_tolerance or 0.0), confidence)
 
 
 def _fisher_p(counts: np.ndarray) -> float | None:

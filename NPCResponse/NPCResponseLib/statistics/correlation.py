@@ -13,7 +13,7 @@ from scipy import stats
 from ..errors import InputError
 from .model_data import numbers
 from .multiplicity import adjust_p_values
-from .samples import check_confidence, missing_note, paired_samples, percent
+from .samples import check_alpha, check_confidence, missing_note, paired_samples, percent
 
 ENUMERATE_UP_TO = 9  # R's limit for Spearman's exact distribution
 EDGEWORTH_UP_TO = 1290  # beyond, R's sum of squared rank differences overflowed
@@ -149,6 +149,7 @@ def correlation_matrix(
     Raises:
         InputError: fewer than two columns, different lengths, text, unknown choice.
     """
+    check_alpha(alpha)
     if method not in ("pearson", "spearman"):
         raise InputError(f'"{method}" is no correlation of a matrix', remedy='Choose "pearson" or "spearman"')
     if adjustment not in ("none", "bonferroni", "holm", "benjamini_hochberg"):

@@ -9,10 +9,22 @@ from scipy.stats import chi2, norm, rankdata
 
 from ..errors import InputError
 from .concordance import Concordance, concordance
-from .cox_steps import EventSteps, event_steps
-from .model_data import ModelData, Variable, binary, design_matrix, few_events_warning, model_data, numbers
+from .cox_steps import EventSteps, event_steps, newton
+from .model_data import (
+    ModelData,
+    Variable,
+    binary,
+    dependent_column,
+    design_matrix,
+    few_events_warning,
+    model_data,
+    numbers,
+)
+from .samples import check_confidence
 from .separation import find_monotone_likelihood
 from .survival import risk_table, same_times
+
+FARTHEST_RISK = 600.0  # log hazard ratio against the mean patient, near the end of floating point
 
 
 class Ties(Enum):
@@ -119,13 +131,16 @@ def fit_cox(
         InputError: unusable columns, no event, or a predictor that orders the events perfectly (its estimate is
             infinite).
     """
+    check_confidence(confidence)
     data = model_data(predictors, {"time": numbers(time, "time"), "event": binary(event, "event")}, factors)
     t, d = same_times(data.outcomes[0]), data.outcomes[1]
     _check(data, t, d)
     method, g = Ties(ties), TimeTransform(transform)
-    beta, covariance, null, fitted, score = _maximize(data.matrix, t, d, method)
+    part = _take_part(t, d)
+    beta, covariance, null, fitted, score = _maximize(data.matrix[part], t[part], d[part], method)
     eta = data.matrix @ beta
     center = float(eta.mean())
+    _refuse_overflow(covariance, eta - center, data.terms)
     steps = event_steps(data.matrix - data.matrix.mean(axis=0), t, d, eta - center, method is Ties.EFRON)
     k, events = beta.size, int(d.sum())
     hazard_times, hazard, residuals = _baseline(t, d, eta - center, steps)
@@ -189,13 +204,34 @@ def _check(data: ModelData, t: np.ndarray, d: np.ndarray) -> None:
         raise InputError("negative time", where="time", remedy="Correct it or leave it empty")
     if not d.any():
         raise InputError("no event", where="event", remedy="Check how events are coded: 1 happened, 0 censored")
-    infinite = find_monotone_likelihood(data.matrix, t, d)
+    part = _take_part(t, d)
+    unseen = dependent_column(data.matrix[part])
+    if unseen is not None:
+        raise InputError(
+            "does not vary by itself among the patients who were followed to the first event",
+            where=data.terms[unseen],
+            remedy="Leave it out or merge categories",
+        )
+    infinite = find_monotone_likelihood(data.matrix[part], t[part], d[part])
     if infinite:
         raise InputError(
             "orders the events without a mistake: its hazard ratio has no finite estimate",
             where=", ".join(data.terms[column] for column in infinite),
             remedy="Leave it out or merge categories; the log-rank test still holds",
         )
+
+
+def _take_part(t: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Patients who were followed to the first event; the partial likelihood knows no others."""
+    return t >= t[d == 1].min()
+
+
+def _refuse_overflow(covariance: np.ndarray, eta: np.ndarray, terms: Sequence[str]) -> None:
+    if not (np.isfinite(covariance).all() and (np.diag(covariance) > 0).all() and np.abs(eta).max() < FARTHEST_RISK):
+        raise InputError(
+            "the hazard ratios cannot be computed", where=", ".join(terms),
+            remedy="Look for a value that lies far from all others",
+        )  # fmt: skip
 
 
 def _maximize(
@@ -206,7 +242,10 @@ def _maximize(
 
     scale = matrix.std(axis=0)
     model = PHReg(t, (matrix - matrix.mean(axis=0)) / scale, status=d, ties=ties.value)
-    result = model.fit(disp=0)
+    # statsmodels' own search can step out of floating point on its way.
+    start = newton(matrix, t, d, ties is Ties.EFRON)
+    with np.errstate(all="ignore"):
+        result = model.fit(start_params=None if start is None else start * scale, disp=0)
     zero = np.zeros(scale.size)
     gradient = model.score(zero)
     score = float(gradient @ np.linalg.solve(-model.hessian(zero), gradient))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from .model_data import binary, both_classes, complete, left_out, numbers
+from .samples import check_confidence
 
 DEFAULT_THRESHOLDS = tuple(np.round(np.arange(0.01, 1.0, 0.01), 2).tolist())
 
@@ -69,6 +70,7 @@ def decision_curve(
     Raises:
         InputError: thresholds or probabilities out of range, one class only.
     """
+    check_confidence(confidence)
     y = binary(outcome)
     predictions = {name: numbers(column, name) for name, column in probabilities.items()}
     if not predictions:

@@ -11,6 +11,10 @@ from .delong import structural_components
 from .roc import logit_interval
 from .samples import check_confidence, paired_samples, percent, sample
 
+SURE_T = 60.0  # beyond, the limits are found without SciPy's noncentral t
+FARTHEST_Z = 9.0  # standard normal deviations that count
+SQRT_8_PI = math.sqrt(8 * math.pi)
+
 
 @dataclass(frozen=True)
 class EffectSize:
@@ -120,17 +124,36 @@ def _noncentral_t_limits(t: float, freedom: int, confidence: float) -> tuple[flo
     if t < 0:  # by symmetry: SciPy gives up far out, and on this side sooner
         low, high = _noncentral_t_limits(-t, freedom, confidence)
         return (None if high is None else -high), (None if low is None else -low)
+    tail = (1 - confidence) / 2
+    if t > max(SURE_T, math.sqrt(2 * freedom)):
+        return _far_limit(t, freedom, tail), _far_limit(t, freedom, 1 - tail)
 
     def cumulative(noncentrality: float) -> float:
-        value = float(stats.nct.cdf(t, freedom, noncentrality))
+        with np.errstate(divide="ignore", invalid="ignore"):  # SciPy 1.13 warns of its own series
+            value = float(stats.nct.cdf(t, freedom, noncentrality))
         return value if np.isfinite(value) else float(noncentrality < t)  # where it gives up nothing is left of a tail
-
-    tail = (1 - confidence) / 2
 
     def limit(probability: float) -> float | None:
         return _increasing_root(lambda noncentrality: probability - cumulative(noncentrality), t)
 
     return limit(1 - tail), limit(tail)
+
+
+def _far_limit(t: float, freedom: int, probability: float) -> float:
+    """The same where SciPy's series are slow or wrong: quantile of t S - Z, with Z normal, S^2 chi-squared / freedom.
+
+    P(t S - Z < d) is the mean of P(S < (d + Z) / t) over Z, here by Gauss-Legendre quadrature.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+
+    def surplus(d: float) -> float:
+        start = max(-d, -FARTHEST_Z)
+        z = start + (FARTHEST_Z - start) * (nodes + 1) / 2
+        below = special.chdtr(freedom, freedom * ((d + z) / t) ** 2)
+        return float(weights @ (np.exp(-(z**2) / 2) * below)) * (FARTHEST_Z - start) / SQRT_8_PI - probability
+
+    farthest = t * math.sqrt(special.chdtri(freedom, 1e-9) / freedom) + FARTHEST_Z
+    return float(optimize.brentq(surplus, 0.01 - FARTHEST_Z, farthest, xtol=1e-12, rtol=1e-12))
 
 
 def _increasing_root(function: Callable[[float], float], start: float) -> float | None:

@@ -1,7 +1,7 @@
 """The conditional odds ratio of a 2 x 2 table and its exact limits, found by search as R's fisher.test finds them.
 
-scipy's are exact; R stops its search within 1e-4 of the odds ratio or of its inverse, so that R's upper limit of 762
-stands for 771. This repeats what R prints.
+R stops its search within 1e-4 of the odds ratio or of its inverse, so that R's upper limit of 762 stands for 771. Its
+tolerance repeats what R prints; without one the search is exact, as scipy's is, which takes seconds for large tables.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ R_TOLERANCE = float(np.finfo(float).eps ** 0.25)  # of R's uniroot, 1.2e-4
 
 
 def searched_odds_ratio(counts: np.ndarray, confidence: float, tolerance: float) -> tuple[float, float, float]:
-    """(maximum likelihood estimate, lower limit, upper limit) given the margins of counts (2, 2).
+    """(maximum likelihood estimate, lower limit, upper limit) given the margins of counts (2, 2), to a tolerance.
 
     The first cell follows Fisher's noncentral hypergeometric distribution (Cornfield 1956).
     """

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .logistic_likelihood import Likelihood, maximize, profile_interval, profile_p
 from .model_data import ModelData, Variable, binary, both_classes, design_matrix, few_events_warning, model_data
 from .rank_indices import RankIndices, gini_mean_difference, rank_indices
+from .samples import check_confidence
 from .separation import Separation, SeparationKind, find_separation
 
 INTERCEPT = "(Intercept)"
@@ -128,10 +129,17 @@ class LogisticFit:
 
 @dataclass(frozen=True)
 class _Estimate:
+    """Coefficients in the user's units; likelihood of the columns made orthogonal, and where it is largest."""
+
     beta: np.ndarray
     covariance: np.ndarray
     converged: bool
     likelihood: Likelihood
+    best: np.ndarray
+
+    @property
+    def eta(self) -> np.ndarray:
+        return self.likelihood.matrix @ self.best
 
 
 def fit_logistic(
@@ -157,6 +165,7 @@ def fit_logistic(
     Raises:
         InputError: unusable columns, one class only, or maximum likelihood asked for although it does not exist.
     """
+    check_confidence(confidence)
     data = model_data(predictors, {"outcome": binary(outcome)}, factors)
     labels = data.outcomes[0]
     both_classes(labels)
@@ -165,7 +174,7 @@ def fit_logistic(
     separation = find_separation(matrix, labels)
     chosen = _chosen(asked, separation, data.terms)
     estimate = _estimate(matrix, labels, chosen, tolerance)
-    coefficients = _coefficients(estimate, (INTERCEPT, *data.terms), profile, confidence)
+    coefficients = _coefficients(estimate, matrix, (INTERCEPT, *data.terms), profile, confidence)
     return _summary(data, labels, separation, chosen, estimate, coefficients, confidence)
 
 
@@ -196,6 +205,7 @@ def predict_logistic(fit: LogisticFit, predictors: Mapping[str, Sequence], confi
     Raises:
         InputError: a predictor of the model is lacking, or a category is new.
     """
+    check_confidence(confidence)
     matrix = design_matrix(fit.variables, predictors)
     matrix = np.column_stack([np.ones(matrix.shape[0]), matrix])
     eta = matrix @ fit.betas
@@ -226,18 +236,23 @@ def _separated_terms(separation: Separation, terms: Sequence[str]) -> tuple[str,
 
 
 def _estimate(matrix: np.ndarray, labels: np.ndarray, estimator: LogisticEstimator, tolerance: float) -> _Estimate:
-    """Fitted on columns scaled to one, since texture features reach from 1e-6 to 1e9; returned in the user's units."""
-    scale = np.abs(matrix).max(axis=0)
+    """Fitted on orthogonal columns, since texture features reach from 1e-6 to 1e9; returned in the user's units."""
+    turned, back = _orthogonal(matrix)
     penalized = estimator is LogisticEstimator.FIRTH
-    scaled = Likelihood(matrix / scale, labels, penalized)
+    likelihood = Likelihood(turned, labels, penalized)
     if penalized:
-        beta, converged = _penalized_maximum(scaled)
-        covariance = np.linalg.inv(scaled.information(beta))
+        best, converged = _penalized_maximum(likelihood)
+        covariance = np.linalg.inv(likelihood.information(best))
     else:
-        beta, covariance, converged = _maximum_likelihood(scaled, tolerance)
-    return _Estimate(
-        beta / scale, covariance / np.outer(scale, scale), converged, Likelihood(matrix, labels, penalized)
-    )
+        best, covariance, converged = _maximum_likelihood(likelihood, tolerance)
+    return _Estimate(back @ best, back @ covariance @ back.T, converged, likelihood, best)
+
+
+def _orthogonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns turned into orthogonal ones of size 1, and the triangle that turns their coefficients back."""
+    scale, root = np.abs(matrix).max(axis=0), np.sqrt(len(matrix))
+    q, r = np.linalg.qr(matrix / scale)
+    return q * root, np.linalg.inv(r) * root / scale[:, None]
 
 
 def _penalized_maximum(likelihood: Likelihood) -> tuple[np.ndarray, bool]:
@@ -265,21 +280,16 @@ def _maximum_likelihood(likelihood: Likelihood, tolerance: float) -> tuple[np.nd
 
 
 def _coefficients(
-    estimate: _Estimate, terms: Sequence[str], profile: bool, confidence: float
+    estimate: _Estimate, matrix: np.ndarray, terms: Sequence[str], profile: bool, confidence: float
 ) -> tuple[LogisticCoefficient, ...]:
     errors = np.sqrt(np.diag(estimate.covariance))
-    scale = np.abs(estimate.likelihood.matrix).max(axis=0)
-    scaled = replace(estimate.likelihood, matrix=estimate.likelihood.matrix / scale)
     quantile = norm.ppf(0.5 + confidence / 2)
     rows = []
     for index, term in enumerate(terms):
         beta, error = float(estimate.beta[index]), float(errors[index])
         limits, p_likelihood = None, np.nan
         if profile:
-            own = scale[index]
-            limits = profile_interval(scaled, estimate.beta * scale, index, error * own, confidence)
-            limits = _odds((limits[0] / own, limits[1] / own))
-            p_likelihood = profile_p(scaled, estimate.beta * scale, index)
+            limits, p_likelihood = _profiled(estimate, matrix, index, error, confidence)
         rows.append(
             LogisticCoefficient(
                 term=term,
@@ -297,6 +307,17 @@ def _coefficients(
     return tuple(rows)
 
 
+def _profiled(
+    estimate: _Estimate, matrix: np.ndarray, index: int, error: float, confidence: float
+) -> tuple[tuple[float, ...], float]:
+    """Profile limits of an odds ratio and p. Its column comes last: made orthogonal, it keeps its own coefficient."""
+    turned, back = _orthogonal(np.column_stack([np.delete(matrix, index, axis=1), matrix[:, index]]))
+    likelihood, unit = replace(estimate.likelihood, matrix=turned), back[-1, -1]
+    best = turned.T @ estimate.eta / len(turned)
+    limits = profile_interval(likelihood, best, best.size - 1, error / abs(unit), confidence)
+    return _odds(sorted(limit * unit for limit in limits)), profile_p(likelihood, best, best.size - 1)
+
+
 def _odds(log_odds: Sequence[float]) -> tuple[float, ...]:
     with np.errstate(over="ignore"):
         return tuple(float(np.exp(value)) for value in log_odds)
@@ -312,10 +333,9 @@ def _summary(
     confidence: float,
 ) -> LogisticFit:
     n, events, k = labels.size, int(labels.sum()), data.matrix.shape[1]
-    matrix = estimate.likelihood.matrix
-    eta = matrix @ estimate.beta
+    eta = estimate.eta
     fitted = expit(eta)
-    log_likelihood = _largest_log_likelihood(matrix, labels, separation, estimator, estimate.beta)
+    log_likelihood = _largest_log_likelihood(estimate, separation)
     null = events * np.log(events / n) + (n - events) * np.log(1 - events / n)
     lr = 2 * (log_likelihood - null)
     cox_snell = -np.expm1(-lr / n)
@@ -354,22 +374,21 @@ def _summary(
         g=gini_mean_difference(eta),
         gr=_odds((gini_mean_difference(eta),))[0],
         gp=gini_mean_difference(fitted),
-        goodness_of_fit=_goodness_of_fit(matrix, labels, fitted) if not estimate.likelihood.penalized else None,
+        goodness_of_fit=_goodness_of_fit(estimate.likelihood.matrix, labels, fitted)
+        if not estimate.likelihood.penalized
+        else None,
         confidence=confidence,
         converged=estimate.converged,
         warnings=_warnings(data, separation, estimate) + few,
     )
 
 
-def _largest_log_likelihood(
-    matrix: np.ndarray, labels: np.ndarray, separation: Separation, estimator: LogisticEstimator, beta: np.ndarray
-) -> float:
+def _largest_log_likelihood(estimate: _Estimate, separation: Separation) -> float:
     if separation.kind is SeparationKind.COMPLETE:
         return 0.0
-    plain = Likelihood(matrix / np.abs(matrix).max(axis=0), labels)
-    if estimator is LogisticEstimator.MAXIMUM_LIKELIHOOD:
-        return plain.value(beta * np.abs(matrix).max(axis=0))
-    return plain.value(maximize(plain, np.zeros(beta.size))[0])
+    plain = replace(estimate.likelihood, penalized=False)
+    best = maximize(plain, np.zeros(estimate.best.size))[0] if estimate.likelihood.penalized else estimate.best
+    return plain.value(best)
 
 
 def _goodness_of_fit(matrix: np.ndarray, labels: np.ndarray, fitted: np.ndarray) -> GoodnessOfFit:
@@ -377,7 +396,7 @@ def _goodness_of_fit(matrix: np.ndarray, labels: np.ndarray, fitted: np.ndarray)
     weights = fitted * (1 - fitted)
     root = np.sqrt(weights)
     target = (1 - 2 * fitted) * root
-    weighted = matrix / np.abs(matrix).max(axis=0) * root[:, None]
+    weighted = matrix * root[:, None]
     rest = target - weighted @ np.linalg.lstsq(weighted, target, rcond=None)[0]
     found, expected, sd = float(np.sum((labels - fitted) ** 2)), float(weights.sum()), float(np.sqrt(rest @ rest))
     z = (found - expected) / sd if sd > 1e-12 else np.nan

@@ -10,6 +10,9 @@ from ..errors import InputError
 FEW_EVENTS_PER_PARAMETER = 10.0  # Peduzzi 1996, J Clin Epidemiol 49:1373: a rule of thumb, so a warning, not an error
 
 MOST_TICK_VALUES = 10
+# Sums of fourth powers of everything between, and of differences in its last digit, are floating-point numbers.
+LARGEST, SMALLEST = 1e70, 1e-60
+NO_SPREAD = 1e-10  # of the largest value: predictors that vary less hold rounding errors and no information
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,15 @@ class ModelData:
         return (f"{self.n_missing} of {self.used.size} patients left out for missing values ({columns})",)
 
 
-def numbers(values: Sequence, name: str) -> np.ndarray:
+def numbers(values: Sequence, name: str, *, smallest: float = SMALLEST) -> np.ndarray:
     """A column of floats; None and NaN are missing.
 
+    Args:
+        smallest: what one value of a column that is not all zero must reach; 0 for probabilities.
+
     Raises:
-        InputError: text among the numbers (row and column named), infinite values, or not one-dimensional.
+        InputError: text among the numbers (row and column named), values that are infinite, too large or all too small
+            to be squared, or not one-dimensional.
     """
     given = np.asarray(values)
     if given.ndim != 1:
@@ -85,7 +92,25 @@ def numbers(values: Sequence, name: str) -> np.ndarray:
     if np.isinf(column).any():
         row = int(np.flatnonzero(np.isinf(column))[0]) + 1
         raise InputError("infinite value", where=f"column {name}, row {row}", remedy="Correct it or leave it empty")
+    _refuse_sizes(column, name, smallest)
     return column
+
+
+def _refuse_sizes(column: np.ndarray, name: str, smallest: float) -> None:
+    sizes = np.nan_to_num(np.abs(column))
+    largest = float(sizes.max(initial=0.0))
+    if largest > LARGEST:
+        raise InputError(
+            f"{column[sizes.argmax()]:g} is too large to compute with",
+            where=f"column {name}, row {sizes.argmax() + 1}",
+            remedy="Correct it or leave it empty",
+        )
+    if 0 < largest < smallest:
+        raise InputError(
+            f"no value is larger than {largest:g}, too small to compute with",
+            where=f"column {name}",
+            remedy="Choose another unit",
+        )
 
 
 def _number(cell: object, row: int, name: str) -> float:
@@ -193,7 +218,13 @@ def model_data(
         used=used,
         missing_by_column=tuple((name, int(flags.sum())) for name, flags in missing.items() if flags.any()),
     )
-    _refuse_dependent_columns(matrix, data.terms)
+    dependent = dependent_column(matrix)
+    if dependent is not None:
+        raise InputError(
+            "follows exactly from the other predictors (or there are more predictors than patients)",
+            where=data.terms[dependent],
+            remedy="Leave one of them out",
+        )
     return data
 
 
@@ -262,7 +293,8 @@ def _variable(name: str, column: np.ndarray) -> Variable:
         constant = len(variable.levels) < 2
     else:
         variable = _continuous(name, column)
-        constant = variable.minimum == variable.maximum
+        reach = max(abs(variable.minimum), abs(variable.maximum))
+        constant = variable.maximum - variable.minimum <= NO_SPREAD * reach
     if constant:
         raise InputError(f"constant in the {column.size} complete patients", where=name, remedy="Leave it out")
     return variable
@@ -282,21 +314,19 @@ def _natural(label: str) -> tuple[int, float, str]:
         return 1, 0.0, label
 
 
-def _refuse_dependent_columns(matrix: np.ndarray, terms: Sequence[str]) -> None:
-    """A column that the ones before it predict exactly has no coefficient of its own."""
-    scaled = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
+def dependent_column(matrix: np.ndarray) -> int | None:
+    """The first column that a constant and the ones before it predict exactly: it has no coefficient of its own."""
+    centered = matrix - matrix.mean(axis=0)
+    scaled = centered / np.where((spread := centered.std(axis=0)) > 0, spread, 1.0)
     basis = np.empty((matrix.shape[0], 0))
-    for column, term in zip(scaled.T, terms, strict=True):
+    for index, column in enumerate(scaled.T):
         rest = column - basis @ (basis.T @ column)
         rest -= basis @ (basis.T @ rest)
         norm = np.linalg.norm(rest)
         if norm < 1e-8 * np.sqrt(column.size):
-            raise InputError(
-                "follows exactly from the other predictors (or there are more predictors than patients)",
-                where=term,
-                remedy="Leave one of them out",
-            )
+            return index
         basis = np.hstack([basis, (rest / norm)[:, None]])
+    return None
 
 
 def left_out(used: np.ndarray) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from .model_data import numbers
+from .samples import check_alpha
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def adjust_p_values(p_values: Sequence, *, n_tests: int | None = None, alpha: fl
     Raises:
         InputError: p outside 0 to 1, no p at all, or fewer tests than p values.
     """
-    column = numbers(p_values, "p values")
+    check_alpha(alpha)
+    column = numbers(p_values, "p values", smallest=0.0)
     present = ~np.isnan(column)
     p = column[present]
     if not p.size:

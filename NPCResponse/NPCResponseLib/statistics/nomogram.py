@@ -125,6 +125,8 @@ def _nomogram(
 ) -> Nomogram:
     ticks = [_ticks(variable, part) for variable, part in zip(variables, _by_variable(variables, betas), strict=True)]
     widest = max(np.ptp(contribution) for _, contribution in ticks)
+    if widest == 0:
+        raise InputError("no predictor has any effect: there is nothing to draw", where="nomogram")
     scale = MOST_POINTS / widest
     axes = tuple(
         NomogramAxis(

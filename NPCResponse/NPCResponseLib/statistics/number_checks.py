@@ -451,16 +451,25 @@ def run_check(arguments: Mapping[str, object]) -> CheckResult:
     """One check from its description: {"check": name, argument: value, ...}.
 
     Raises:
-        InputError: an unknown check, or arguments that it does not take.
+        InputError: an unknown check, arguments that it does not take, or numbers with which it cannot be made.
     """
     rest = dict(arguments)
     name = rest.pop("check", None)
     if name not in CHECKS:
         raise InputError(f'"{name}" is no check', remedy=f"Choose among {', '.join(CHECKS)}")
     try:
-        return CHECKS[name](**rest)
+        with np.errstate(divide="raise", invalid="raise", over="raise"):
+            return CHECKS[name](**rest)
+    except InputError:
+        raise
     except TypeError as error:
         raise InputError(f"arguments that the check does not take ({error})", where=name) from None
+    except (ArithmeticError, ValueError):
+        raise InputError(
+            "the check cannot be made with these numbers (a group without patients, a spread of 0, a share beyond 1)",
+            where=name,
+            remedy="Compare them with the paper",
+        ) from None
 
 
 def _status(fits: bool) -> Status:

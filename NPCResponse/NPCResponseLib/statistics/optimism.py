@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from ..errors import InputError
+from .calibration import LARGEST_EXPONENT
 from .concordance import concordance
 from .cox import Ties
 from .cox_steps import newton
@@ -201,7 +202,7 @@ def _logistic_measures(labels: np.ndarray, eta: np.ndarray) -> Mapping[str, floa
     return {
         "c": ranks.c,
         "dxy": ranks.dxy,
-        "r2": float(-np.expm1(-lr / n) / -np.expm1(2 * null / n)),
+        "r2": float(np.expm1(min(-lr / n, LARGEST_EXPONENT)) / np.expm1(2 * null / n)),
         "intercept": float(beta[0]),
         "slope": float(beta[1]),
         "d": d,

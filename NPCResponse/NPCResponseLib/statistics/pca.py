@@ -60,6 +60,8 @@ def principal_components(columns: Mapping[str, Sequence], *, scaled: bool = True
     constant = [name for name, column in zip(named, matrix.T, strict=True) if np.ptp(column) == 0]
     if scaled and constant:
         raise InputError(f"constant: {', '.join(constant)}", remedy="Leave it out, or do not scale")
+    if len(constant) == len(named):
+        raise InputError("no column varies: there is nothing to explain", where=", ".join(constant))
     standard = (matrix - center) / scale if scaled else matrix - center
     left, singular, loadings = np.linalg.svd(standard, full_matrices=False)
     k = min(matrix.shape[0] - 1, matrix.shape[1])

@@ -8,6 +8,7 @@ from scipy.stats import norm
 
 from ..errors import InputError
 from .model_data import binary, both_classes, complete, left_out, numbers
+from .samples import check_confidence
 
 MISLEADING = (
     "net reclassification rises for useless markers in badly calibrated models (Kerr 2014, Epidemiology 25:114): "
@@ -83,6 +84,7 @@ def reclassify(
     Raises:
         InputError: probabilities or thresholds out of range, one class only.
     """
+    check_confidence(confidence)
     y, a, b = binary(outcome), numbers(first, "first model"), numbers(second, "second model")
     used = complete(y, a, b)
     y, a, b = y[used], a[used], b[used]

@@ -214,6 +214,8 @@ def apply_cutoff(
     data = labeled_markers(labels, marker)
     if side not in ("above", "below"):
         raise InputError(f'"{side}" is no side of a cutoff', remedy='Choose "above" or "below"')
+    if math.isnan(threshold):
+        raise InputError("a cutoff must be a number", remedy="Give the threshold")
     sign = 1 if side == "above" else -1
     tp = int(np.count_nonzero(sign * data.positive[0] > sign * threshold))
     fp = int(np.count_nonzero(sign * data.negative[0] > sign * threshold))

@@ -257,7 +257,7 @@ def expected_shrinkage(n: int, n_parameters: int, r2_cox_snell: float) -> float:
     Raises:
         InputError: numbers out of range, or so few patients that there is no solution.
     """
-    if n < 2 or n_parameters < 1 or not 0 < r2_cox_snell < 1:
+    if n < 2 or n_parameters < 1 or not 0 < r2_cox_snell < 1 - 1e-8:
         raise InputError("expected shrinkage needs patients, parameters and R2 between 0 and 1")
 
     def surplus(s: float) -> float:

@@ -8,6 +8,8 @@ import numpy as np
 from ..errors import InputError
 from .model_data import binary, both_classes, complete, numbers
 
+LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.5, 0.999999
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -92,10 +94,24 @@ def missing_note(n_missing: int, what: str = "patients") -> tuple[str, ...]:
 def check_confidence(confidence: float) -> None:
     """
     Raises:
-        InputError: a confidence level that is not between 0 and 1.
+        InputError: a confidence level (or coverage) below which an interval may miss its own estimate, or so near to 1
+            that the quantiles of small groups are no longer exact.
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"the confidence level must lie between 0 and 1, found {confidence:g}", remedy="Give 0.95")
+    if not LEAST_CONFIDENCE <= confidence <= MOST_CONFIDENCE:
+        raise InputError(
+            f"the confidence level must lie between {LEAST_CONFIDENCE:g} and {MOST_CONFIDENCE:.6f}, "
+            f"found {confidence:.15g}",
+            remedy="Give 0.95",
+        )
+
+
+def check_alpha(alpha: float) -> None:
+    """
+    Raises:
+        InputError: a level of significance that is not between 0 and 1.
+    """
+    if not 0 < alpha < 1:
+        raise InputError(f"the level of significance must lie between 0 and 1, found {alpha:g}", remedy="Give 0.05")
 
 
 def percent(confidence: float) -> str:

@@ -9,6 +9,7 @@ from scipy.stats import chi2, norm
 
 from ..errors import InputError
 from .model_data import binary, categories, complete, left_out, missing_cells, numbers
+from .samples import check_confidence
 
 TIE_TOLERANCE = np.sqrt(np.finfo(float).eps)  # relative; 0.1 + 0.2 and 0.3 are the same month, as in R's survival
 
@@ -103,6 +104,7 @@ def kaplan_meier(
     Raises:
         InputError: no complete patient, a negative time, an event that is not 0/1.
     """
+    check_confidence(confidence)
     t, d, used = time_and_event(time, event)
     kind = SurvivalLimits(limits)
     times, n_risk, n_event, n_censor = risk_table(t, d)
@@ -171,7 +173,9 @@ def log_rank(
     *,
     weights: LogRankWeights | str = LogRankWeights.LOG_RANK,
 ) -> LogRank:
-    """Log-rank test of two or more groups (Mantel 1966; Peto & Peto 1972), statistic by statsmodels.
+    """Log-rank test of two or more groups (Mantel 1966; Peto & Peto 1972), p NaN where the groups never compete.
+
+    statsmodels' test does not end where all patients have their event at one time.
 
     Raises:
         InputError: fewer than two groups, no event.
@@ -184,12 +188,11 @@ def log_rank(
         raise InputError(f"{names.size} group, two are needed", where="group")
     if not d.any():
         raise InputError("no event", where="event", remedy="Check how events are coded: 1 happened, 0 censored")
-    observed, expected = _observed_and_expected(t, d, place, kind)
+    observed, expected, covariance = _scores(t, d, place, kind)
     counts = np.bincount(place)
     followed = expected > 0  # a group that left before the first event takes no part
-    statistic, df = 0.0, int(followed.sum()) - 1
-    if df > 0:
-        statistic = _survdiff(t, d, place, followed[place], kind)
+    excess, df = observed - expected, int(np.linalg.matrix_rank(covariance, hermitian=True))
+    statistic = float(excess @ np.linalg.pinv(covariance, hermitian=True) @ excess)
     notes = list(left_out(used))
     notes += [f"group {names[i]} left before the first event and takes no part" for i in np.flatnonzero(~followed)]
     notes += [f"group {names[i]} has only {counts[i]} patients" for i in np.flatnonzero(counts < 10)]
@@ -280,9 +283,13 @@ def _limits(
     return low, high
 
 
-def _observed_and_expected(
+def _scores(
     t: np.ndarray, d: np.ndarray, place: np.ndarray, kind: LogRankWeights
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observed and expected events of each group, weighted, and the covariance of their difference.
+
+    With d of n patients at risk having their event at a time, those of a group are hypergeometric.
+    """
     times, n_risk, n_event, _ = risk_table(t, d)
     weight = np.ones(times.size)
     if kind is LogRankWeights.PETO_PETO:
@@ -293,11 +300,7 @@ def _observed_and_expected(
     np.add.at(at_risk, (place, step), 1)
     at_risk = at_risk[:, ::-1].cumsum(axis=1)[:, ::-1]
     observed = np.bincount(place, weights=d * weight[step], minlength=k)
-    return observed, at_risk @ (weight * n_event / n_risk)
-
-
-def _survdiff(t: np.ndarray, d: np.ndarray, place: np.ndarray, used: np.ndarray, kind: LogRankWeights) -> float:
-    from statsmodels.duration.survfunc import survdiff  # here, because Slicer does not ship it
-
-    options = {"weight_type": "fh", "fh_p": 1} if kind is LogRankWeights.PETO_PETO else {}
-    return float(survdiff(t[used], d[used].astype(int), place[used], **options)[0])
+    share = at_risk / n_risk
+    spread = weight**2 * n_event * (n_risk - n_event) / np.maximum(n_risk - 1, 1)
+    covariance = np.diag(share @ spread) - (share * spread) @ share.T
+    return observed, share @ (weight * n_event), covariance

@@ -87,6 +87,8 @@ class _Scan:
         """|Z| or chi-squared with the first ``splits`` patients of ``order`` in the low group; (len(splits),)."""
         if rule is CutoffRule.MAXSTAT:
             n, centered = order.size, self.rank_scores - self.rank_scores.mean()
+            if np.ptp(centered) < 1e-12:  # all patients had their event at one time: no cutoff separates them
+                return np.zeros(splits.size)
             variance = splits * (n - splits) / (n * (n - 1)) * np.sum(centered**2)
             return np.abs(np.cumsum(centered[order])[splits - 1]) / np.sqrt(variance)
         excess = np.cumsum(self.scores[order])[splits - 1]

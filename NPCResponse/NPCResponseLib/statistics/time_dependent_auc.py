@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import InputError
 from .decision_curve import bootstrap_words
 from .model_data import left_out, numbers
+from .samples import check_confidence
 from .survival import risk_table, time_and_event
 
 
@@ -60,6 +61,7 @@ def time_dependent_auc(
     Raises:
         InputError: unusable columns.
     """
+    check_confidence(confidence)
     values = numbers(marker, "marker")
     t, d, used = time_and_event(time, event, ~np.isnan(values))
     x, at = values[used], np.asarray(times, dtype=np.float64)

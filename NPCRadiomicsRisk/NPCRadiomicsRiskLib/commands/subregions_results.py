@@ -157,12 +157,18 @@ def summarize(report: SubRegionsReport) -> dict:
     )
 
 
+def _most_telling(alignment) -> list[tuple[str, str]]:
+    """Of the rows on quality those that a radiologist can check against the picture."""
+    wanted = ("Reliable", "Borders found again", "Residual at borders", "Landmark error, root mean square")
+    return [row for row in quality_rows(alignment) if row[0].startswith(wanted)]
+
+
 def lines_for_people(report: SubRegionsReport) -> list[str]:
     """The result in a few lines for a terminal."""
     measured = report.measured
     lines = []
     if measured.alignment is not None:
-        lines += [f"{what}: {value}" for what, value in quality_rows(measured.alignment.alignment)[:4]]
+        lines += [f"Alignment, {what.lower()}: {value}" for what, value in _most_telling(measured.alignment.alignment)]
     lines += [f"{what}: {value} {unit}".rstrip() for what, value, unit in subregion_rows(measured.subregions)[:4]]
     if measured.subregions.in_field:
         lines.append(f"Recurrence relative to the dose: {measured.subregions.in_field.category}")

@@ -220,8 +220,7 @@ def quality_columns(alignment: Alignment) -> dict[str, list[str]]:
 def quality_rows(alignment: Alignment) -> list[tuple[str, str]]:
     """What was found and how far it can be trusted, for people."""
     verdict = "yes" if alignment.reliable else "NO: " + " ".join(alignment.reasons)
-    rows = [("Reliable", verdict), ("Start", alignment.start)]
-    rows += [(what, value) for what, value in alignment.quality.rows()]
+    rows = [("Reliable", verdict), *alignment.quality.rows(), ("Found from the start", alignment.start)]
     rows += [("Warning", warning) for warning in alignment.warnings]
     return rows
 

@@ -1,13 +1,13 @@
 """A measured number with everything needed to recompute it, and tables of such numbers as text files."""
 
 import csv
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from . import __version__
 from .errors import InputError
+from .whole_file import written_aside
 
 SOFTWARE = f"NPCImaging {__version__}"
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -60,18 +60,10 @@ def write_measurements(measurements: Iterable[Measurement], path: Path | str) ->
     delimiter = DELIMITERS.get(path.suffix.lower())
     if delimiter is None:
         raise InputError("a table is written as .csv or .tsv", where=str(path), remedy="Give the file such an ending")
-    try:
-        with tempfile.TemporaryDirectory(prefix=".npc-", dir=path.parent) as folder:
-            aside = Path(folder) / path.name
-            with aside.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
-                writer.writerow(COLUMN_NAMES)
-                writer.writerows(map(_cells, measurements))
-            aside.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"cannot be written ({error.strerror or error})", where=str(path), remedy="Choose another place"
-        ) from error
+    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(COLUMN_NAMES)
+        writer.writerows(map(_cells, measurements))
 
 
 def _cells(measurement: Measurement) -> list[str]:

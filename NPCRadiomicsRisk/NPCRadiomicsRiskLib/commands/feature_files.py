@@ -2,10 +2,9 @@
 
 import contextlib
 import math
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,12 @@ import numpy as np
 
 from NPCResponseLib import __version__
 from NPCResponseLib.errors import InputError
+from NPCResponseLib.whole_file import written_aside
 
-from ..texture.histogram import level_features
+from ..texture.histogram import NAMES, level_features, with_other_divisors
 from ..texture.panel47 import FEATURES, RegionFeatures, TextureSettings
 from ..texture.preparation import slice_axis
 from ..texture.region_levels import Matrix
-
-SAME_GRID_MM = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,36 +44,15 @@ def read_region(
     if volume.suffix.lower() == ".npz" or mask.suffix.lower() == ".npz":
         return _read_npz(volume, mask, segment, pixel_width_mm, slice_spacing_mm)
     from ..readers.images import read_volume
-    from ..readers.segmentations import read_mask
+    from ..readers.segmentations import on_grid, read_mask
 
     image = read_volume(volume, constant_allowed=True)
     region = read_mask(mask, segment or None)
-    inside = _on_grid(region.array, np.linalg.inv(image.ijk_to_ras) @ region.ijk_to_ras, image, str(mask))
+    inside = on_grid(region, image.array.shape, image.ijk_to_ras, str(mask))
     axis = slice_axis(image.spacing_mm_kji)
     k, j, i = image.spacing_mm_kji[axis], *np.delete(image.spacing_mm_kji, axis).tolist()
     spacing = (slice_spacing_mm or k, pixel_width_mm or j, pixel_width_mm or i)
     return Region(np.moveaxis(image.array, axis, 0), np.moveaxis(inside, axis, 0), spacing, image.warnings)
-
-
-def _on_grid(mask: np.ndarray, mask_to_image_ijk: np.ndarray, image, where: str) -> np.ndarray:
-    """The mask on the image's grid; Slicer saves only the part of a segmentation's grid that holds segments.
-
-    Raises:
-        InputError: voxels of another size or direction, or that lie between the image's or outside it.
-    """
-    whole = np.round(mask_to_image_ijk)  # also with axes in another order or direction
-    size_ijk = np.array(mask.shape[::-1])
-    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(size_ijk - 1), 1]
-    off_mm = (image.ijk_to_ras[:3, :3] @ ((mask_to_image_ijk - whole) @ corners.T)[:3]).T
-    axes_lie_on_axes = (np.abs(whole[:3, :3]).sum(axis=0) == 1).all()
-    if not axes_lie_on_axes or np.linalg.norm(off_mm, axis=1).max() > SAME_GRID_MM:
-        raise InputError("the mask lies on another grid than the image", where=where, remedy="Resample it to the image")
-    found = ((np.argwhere(mask)[:, ::-1] @ whole[:3, :3].T + whole[:3, 3]).astype(int))[:, ::-1]
-    if (found < 0).any() or (found >= image.array.shape).any():
-        raise InputError("the mask reaches beyond the image", where=where, remedy="Check that they belong together")
-    inside = np.zeros(image.array.shape, dtype=bool)
-    inside[tuple(found.T)] = True
-    return inside
 
 
 def _read_npz(
@@ -121,7 +98,11 @@ def _array(path: Path, name: str) -> np.ndarray:
 
 def summarize(found: RegionFeatures, settings: TextureSettings, region: Region) -> dict:
     """Plain JSON values; features by family under the names of the reference values."""
-    families: dict[str, dict] = {"Histogram": _histogram(found), "Global": _global(found, settings)}
+    moments = {name: found.values[f"Intensity_{name}"] for name in NAMES}
+    families: dict[str, dict] = {
+        "Histogram": with_other_divisors(found.intensities, moments),
+        "Global": level_features(found.intensities, settings.n_levels),
+    }
     for feature in FEATURES:
         if feature.family != "Intensity":
             families.setdefault(feature.family, {})[feature.short_name] = found.values[feature.name]
@@ -144,25 +125,6 @@ def summarize(found: RegionFeatures, settings: TextureSettings, region: Region) 
         "definitions": {feature.name: feature.definition for feature in FEATURES},
         "warnings": [*region.warnings, *found.warnings],
     }
-
-
-def _histogram(found: RegionFeatures) -> dict[str, float]:
-    names = {f.short_name: f.short_name.lower() for f in FEATURES if f.family == "Intensity"}
-    values = {lower: found.values[f"Intensity_{name}"] for name, lower in names.items()}
-    # The same with the sample's standard deviation, which has n - 1.
-    n = found.n_voxels
-    ratio = math.sqrt((n - 1) / n)
-    return {
-        "n": float(n),
-        **values,
-        "variance_pop": float(np.var(found.intensities)),
-        "hyperskewness_samplestd": values["hyperskewness"] * ratio**5,
-        "hyperflatness_samplestd": values["hyperflatness"] * ratio**6,
-    }
-
-
-def _global(found: RegionFeatures, settings: TextureSettings) -> dict[str, float]:
-    return level_features(found.intensities, settings.n_levels)
 
 
 def _finite(values: Mapping[str, float]) -> dict:
@@ -220,15 +182,3 @@ def _entries(matrix: Matrix) -> dict[str, np.ndarray]:
         "vals": matrix.values,
         "shape": np.array(matrix.shape),
     }
-
-
-@contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """A path in a folder beside; what is written there is moved into place if all went well."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".npc-", dir=path.resolve().parent) as folder:
-            aside = Path(folder) / path.name
-            yield aside
-            aside.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror or error})", where=str(path)) from error

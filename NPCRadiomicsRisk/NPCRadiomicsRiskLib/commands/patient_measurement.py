@@ -7,7 +7,6 @@ from pathlib import Path
 
 from NPCResponseLib.errors import InputError
 
-from ..background import steps_of
 from ..mrml.alignment import AlignmentJob, AlignmentResult, AlignmentSettings
 from ..mrml.feature_stability import StabilityJob
 from ..mrml.features import FeaturesJob, FeaturesResult
@@ -144,25 +143,21 @@ def measure_patient(
 
 
 def _size_control(features: FeaturesResult, settings, choice: MeasurementChoice, progress, check) -> SizeControl:
+    def told(fraction: float) -> None:
+        progress("Dividing at random", 0.9 + 0.1 * fraction)
+        check()
+
     image, masks = features.image, features.masks
-    steps = steps_of(
-        lambda report: size_control(
-            image.array,
-            masks[GTVR] | masks[GTVNR],
-            masks[GTVR],
-            image.spacing_mm_kji,
-            settings,
-            n=choice.n_size_control,
-            seed=choice.seed,
-            progress=report,
-        )
+    return size_control(
+        image.array,
+        masks[GTVR] | masks[GTVNR],
+        masks[GTVR],
+        image.spacing_mm_kji,
+        settings,
+        n=choice.n_size_control,
+        seed=choice.seed,
+        progress=told,
     )
-    while True:
-        try:
-            progress("Dividing at random", 0.9 + 0.1 * next(steps))
-            check()
-        except StopIteration as stop:
-            return stop.value
 
 
 def _unreliable(reasons, inputs: PatientInputs) -> InputError:

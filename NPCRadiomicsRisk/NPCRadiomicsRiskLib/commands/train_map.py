@@ -10,7 +10,9 @@ import typer
 from NPCResponseLib.commands.interruption import Interruption
 from NPCResponseLib.commands.options import load_modules
 from NPCResponseLib.commands.progress import print_result, progress_bar
+from NPCResponseLib.commands.staged_run import empty_scene
 from NPCResponseLib.errors import InputError
+from NPCResponseLib.whole_file import written_aside
 
 from .patient_inputs import refuse_to_replace
 
@@ -98,8 +100,7 @@ def _tumor(inputs, choice, interruption: Interruption):
     from ..radioresistance.model import TrainingTumor
     from .patient_measurement import measure_patient
 
-    with interruption.deferred():
-        headless.start().Clear(0)
+    empty_scene(interruption)
     try:
         measured = measure_patient(inputs, choice, lambda _doing, _part: None, interruption.check)
     finally:
@@ -110,8 +111,6 @@ def _tumor(inputs, choice, interruption: Interruption):
 
 
 def _write(content: dict, output: Path) -> None:
-    from .feature_files import written_aside
-
     with written_aside(output) as aside:
         aside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 

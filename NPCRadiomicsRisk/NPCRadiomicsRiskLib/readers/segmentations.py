@@ -16,6 +16,7 @@ from .rtstruct import listed, loose_name
 
 _SEGMENT_KEY = re.compile(r"Segment(\d+)_(Name|ID|LabelValue|Layer)")
 MAX_LABELS = 12
+SAME_GRID_MM = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,28 @@ def read_mask(path: Path | str, name: str | int | None = None) -> Mask:
     if not mask.any():
         raise InputError(f"{called} is empty", where=path.name, remedy="Draw it, or choose another")
     return Mask(mask, ijk_to_ras, called, label)
+
+
+def on_grid(region: Mask, shape_kji: tuple[int, ...], ijk_to_ras: np.ndarray, where: str) -> np.ndarray:
+    """The region on the grid of its image, not resampled; Slicer saves only the part of a grid that holds segments.
+
+    Raises:
+        InputError: voxels of another size or direction, or that lie between the image's or outside it.
+    """
+    mask, mask_to_image_ijk = region.array, np.linalg.inv(ijk_to_ras) @ region.ijk_to_ras
+    whole = np.round(mask_to_image_ijk)  # also with axes in another order or direction
+    size_ijk = np.array(mask.shape[::-1])
+    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(size_ijk - 1), 1]
+    off_mm = (ijk_to_ras[:3, :3] @ ((mask_to_image_ijk - whole) @ corners.T)[:3]).T
+    axes_lie_on_axes = (np.abs(whole[:3, :3]).sum(axis=0) == 1).all()
+    if not axes_lie_on_axes or np.linalg.norm(off_mm, axis=1).max() > SAME_GRID_MM:
+        raise InputError("the mask lies on another grid than the image", where=where, remedy="Resample it to the image")
+    found = ((np.argwhere(mask)[:, ::-1] @ whole[:3, :3].T + whole[:3, 3]).astype(int))[:, ::-1]
+    if (found < 0).any() or (found >= shape_kji).any():
+        raise InputError("the mask reaches beyond the image", where=where, remedy="Check that they belong together")
+    inside = np.zeros(shape_kji, dtype=bool)
+    inside[tuple(found.T)] = True
+    return inside
 
 
 def region_names(path: Path | str) -> tuple[str, ...]:

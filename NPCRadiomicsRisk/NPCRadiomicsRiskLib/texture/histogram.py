@@ -50,6 +50,22 @@ def _standardized_moments(d: np.ndarray) -> list[float]:
     return moments
 
 
+def with_other_divisors(values: np.ndarray, moments: dict[str, float]) -> dict[str, float]:
+    """The seven in small letters, beside what they are with other divisors: the paper does not say which it took.
+
+    variance_pop: with n. ..._samplestd: over the sample's standard deviation, which has n - 1.
+    """
+    n = len(values)
+    ratio = np.sqrt((n - 1) / n) if n else np.nan
+    return {
+        "n": float(n),
+        **{name.lower(): value for name, value in moments.items()},
+        "variance_pop": float(np.var(values)) if n else np.nan,
+        "hyperskewness_samplestd": float(moments["Hyperskewness"] * ratio**5),
+        "hyperflatness_samplestd": float(moments["Hyperflatness"] * ratio**6),
+    }
+
+
 def level_features(values: np.ndarray, n_bins: int) -> dict[str, float]:
     """The TextureToolbox' own three: population moments of the number (1..n_bins) of n equal bins, kurtosis less 3.
 

@@ -1,6 +1,6 @@
 """The report of many patients from the panel: the same as ``npc-radiomics heterogeneity`` writes of a table. No Qt."""
 
-from NPCResponseLib.widgets.report_file import writeWhole
+from NPCResponseLib.whole_file import written_aside
 
 from .session_record import SessionRecord
 
@@ -29,4 +29,5 @@ def saveReport(record: SessionRecord, path: str) -> None:
         settings=None,  # a table does not tell how its features were measured
         provenance=Provenance.now(record.choices, [InputRecord(INPUT_LABEL, INPUT_KIND, result.fingerprint)]),
     )
-    writeWhole(path, lambda aside: write_report(report, aside))
+    with written_aside(path) as aside:
+        write_report(report, aside)

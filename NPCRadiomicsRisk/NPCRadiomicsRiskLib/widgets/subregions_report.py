@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from NPCResponseLib.errors import InputError
 from NPCResponseLib.mrml.segments import native_mask, segment_mask
-from NPCResponseLib.widgets.report_file import writeWhole
+from NPCResponseLib.whole_file import written_aside
 from NPCResponseLib.widgets.result_memory import ResultMemory
 
 from ..mrml.alignment import AlignmentResult
@@ -179,7 +179,8 @@ def saveReport(parameters: SubRegionsReportParameters, path: str) -> None:
     from ..report.subregions_report import write_report
 
     report = parameters.makeReport()
-    writeWhole(path, lambda aside: write_report(report, aside))
+    with written_aside(path) as aside:
+        write_report(report, aside)
 
 
 def inputRecords(measured: SessionMeasurement) -> list:

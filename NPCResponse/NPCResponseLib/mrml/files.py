@@ -1,7 +1,6 @@
 """Nodes and scenes from and to files, through Slicer's storage nodes. Nothing half-written ever has its final name."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import vtk
 
 from ..errors import InputError
 from ..image_integrity import check_image_file
+from ..whole_file import written_aside
 
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 SEGMENTATION_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz")
@@ -68,7 +68,7 @@ def save_node(node, path: Path | str) -> None:
             f"{node.GetName()} cannot be saved in this format", where=str(path), remedy="Choose another ending"
         )
     storage.SetUseCompression(True)
-    with _written_aside(path) as aside:
+    with written_aside(path) as aside, _quiet():
         storage.SetFileName(str(aside))
         _check_written(storage.WriteData(node), path)
 
@@ -82,7 +82,7 @@ def save_scene(path: Path | str) -> None:
     path = Path(path)
     if path.suffix != ".mrb":
         raise InputError("a scene is saved as .mrb", where=str(path), remedy="Give the file that ending")
-    with _written_aside(path) as aside:
+    with written_aside(path) as aside, _quiet():
         _check_written(slicer.mrmlScene.WriteToMRB(str(aside)), path)
 
 
@@ -148,20 +148,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         vtk.vtkOutputWindow.SetInstance(window)
-
-
-@contextlib.contextmanager
-def _written_aside(path: Path) -> Iterator[Path]:
-    """A path of the same name in a folder beside; what is written there is moved into place if all went well."""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".npc-", dir=path.parent) as folder, _quiet():
-            yield Path(folder) / path.name
-            for written in sorted(Path(folder).iterdir()):  # a table brings a second file that describes its columns
-                written.replace(path.parent / written.name)
-    except OSError as error:
-        raise InputError(
-            f"cannot be written ({error.strerror or error})", where=str(path), remedy="Choose another place"
-        ) from error
 
 
 def _check_written(success: bool, path: Path) -> None:

@@ -1,7 +1,7 @@
 """The report of a cohort from the panel: the same as ``npc-response cohort`` writes."""
 
 from ..mrml.cohort_job import CohortResult
-from .report_file import writeWhole
+from ..whole_file import written_aside
 
 
 def saveReport(result: CohortResult, study: str, path: str) -> None:
@@ -26,4 +26,5 @@ def saveReport(result: CohortResult, study: str, path: str) -> None:
         provenance=Provenance.now([("study", study), *renamed], inputs),
         title=result.analysis.spec.title,
     )
-    writeWhole(path, lambda aside: write_report(report, aside))
+    with written_aside(path) as aside:
+        write_report(report, aside)

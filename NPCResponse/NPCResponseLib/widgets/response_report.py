@@ -8,7 +8,7 @@ from ..mrml.geometry import matrix_of
 from ..mrml.lesions import LesionResult
 from ..mrml.measured_values import remembered_lesion
 from ..mrml.segments import segment_mask
-from .report_file import writeWhole
+from ..whole_file import written_aside
 from .response_parameters import ResponseParameters, existing, tablesOf
 from .result_memory import ResultMemory
 from .segment_selection import existingSegmentIds
@@ -23,7 +23,8 @@ def saveReport(parameters: ResponseParameters, memory: ResultMemory, path: str) 
     from ..report.patient_report import write_report
 
     report = makeReport(parameters, memory)
-    writeWhole(path, lambda aside: write_report(report, aside))
+    with written_aside(path) as aside:
+        write_report(report, aside)
 
 
 def makeReport(parameters: ResponseParameters, memory: ResultMemory):
